@@ -1,0 +1,39 @@
+# Everything sets itself up in .venv; nothing but python3 (3.11 or later), make and pip is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+export FLWR_TELEMETRY_ENABLED := 0
+export FLWR_DISABLE_UPDATE_CHECK := 1
+
+.PHONY: demo test test-all lint format clean help
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: .venv/installed ## train a shared model in a synthetic Chongqing, ask for scores, write the report
+	$(BIN)/yurong demo
+
+test: .venv/installed lint ## lint, types, layers and every test under ten minutes
+	$(BIN)/pytest -m "not slow"
+
+test-all: .venv/installed lint ## the same with the longest end-to-end runs
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/mypy
+
+format: .venv/installed ## put the code into the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## forget the environment and everything that was made
+	rm -rf .venv yurong-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
