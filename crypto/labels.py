@@ -1,0 +1,38 @@
+"""Domain separation: one label for each use of a key, so that nothing made for one use passes for another."""
+
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """The uses of our keys.
+
+    A label goes into every signature, sealed box, key derivation and hash. A value is never changed
+    or used for something else: that would make old bytes mean something new.
+    """
+
+    # Signatures.
+    PARTICIPANT_DOCUMENT = "yurong/1/sign/participant-document"
+    SIGNED_DOCUMENT = "yurong/1/sign/document"
+    ENVELOPE = "yurong/1/sign/envelope"
+    SCORE_REQUEST = "yurong/1/sign/score-request"
+    RUN_PLAN = "yurong/1/sign/run-plan"
+    MODEL_APPROVAL = "yurong/1/sign/model-approval"
+
+    # Sealed boxes.
+    SEALED_COHORT = "yurong/1/seal/cohort"
+    SEALED_COEFFICIENTS = "yurong/1/seal/coefficients"
+    SEALED_REQUEST = "yurong/1/seal/request"
+    SEALED_GROUP_KEY = "yurong/1/seal/group-key"
+    SEALED_ANSWER = "yurong/1/seal/answer"
+
+    # Key derivation.
+    MASK = "yurong/1/derive/pairwise-mask"
+    GROUP_PAD = "yurong/1/derive/group-pad"
+
+    # Hashes.
+    MASK_CONTEXT = "yurong/1/hash/mask-context"
+    IDENTITY_FINGERPRINT = "yurong/1/hash/identity"
+    PAILLIER_FINGERPRINT = "yurong/1/hash/paillier-key"
+    LATTICE_FINGERPRINT = "yurong/1/hash/lattice-key"
+    ALIGNMENT_ELEMENT = "yurong/1/hash/alignment-element"
+    ALIGNMENT_TAG = "yurong/1/hash/alignment-tag"
