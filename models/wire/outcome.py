@@ -1,0 +1,65 @@
+"""Evaluation, the end of a run and the model's activation.
+
+bureau -> bank    EvaluateRequest    reply MaskedWords: score histograms by label
+bureau -> bank    ConcludeRequest    their sum; reply Conclusion: metrics over all banks
+bureau -> all     FinishRequest      reply BlockReport: the block is saved; its fingerprint and share
+bureau -> all     ActivateRequest    the model's manifest; each participant binds its block to the model version
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from models.wire.codec import Blob, Count, Digest, Name, WireMessage
+from models.wire.training import Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateRequest(WireMessage):
+    """Count your scores by label."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcludeRequest(WireMessage):
+    """The counts of all banks, summed."""
+
+    turn: Turn
+    counts: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion(WireMessage):
+    """What everybody may know of the model: RFC 8785 JSON of its metrics over all banks, held out and trained on."""
+
+    metrics: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishRequest(WireMessage):
+    """Save your block. A department gets the envelope with the last sealed coefficients."""
+
+    turn: Turn
+    coefficients: Blob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockReport(WireMessage):
+    """A saved block, described without what is in it."""
+
+    fingerprint: Digest
+    features: Count
+    parameters: Count
+    spread_points: Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # standard deviation of its points over the cohort
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateRequest(WireMessage):
+    """The manifest of the finished model: RFC 8785 JSON, whose SHA-256 is the model version."""
+
+    run_id: Name
+    manifest: Blob

@@ -1,0 +1,92 @@
+"""The plan of a run: everything that its participants agree on before the first ciphertext.
+
+The plan is public inside a run. Its digest is bound into every mask and every envelope, so participants that were
+given different plans cannot produce anything that another accepts, and their masks do not cancel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from crypto.errors import MalformedMessage, ProtectionUnavailable
+from crypto.identifiers import ParticipantId, RunId
+from models.wire.codec import Name, WireMessage
+
+MINIMUM_DEPARTMENTS = 3
+ROWS_PER_ROUND_AND_PARAMETER = 10
+
+_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan(WireMessage):
+    """What is trained, by whom, and with which settings."""
+
+    run_id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,64}$")]
+    purpose: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    departments: tuple[Name, ...]
+    banks: tuple[Name, ...]
+    maximum_rounds: Annotated[int, msgspec.Meta(ge=1, le=64)]
+    tolerance: _Positive  # relative decrease of the objective in a round, below which training ends
+    maximum_bins: Annotated[int, msgspec.Meta(ge=2, le=64)]
+    smoothness: _Positive  # weight of squared second differences between neighbouring bins
+    ridge: _Positive  # weight of squared parameters
+    stride: Annotated[int, msgspec.Meta(ge=256, le=4096)]  # rows a ciphertext of residuals
+
+    @classmethod
+    def decode(cls, data: bytes) -> RunPlan:
+        """Read a plan and check that it makes sense; raises `MalformedMessage`."""
+        plan = super(RunPlan, cls).decode(data)
+        for members in (plan.departments, plan.banks):
+            if not members or list(members) != sorted(set(members)):
+                raise MalformedMessage("the plan's participants are not a sorted list of distinct names")
+        if set(plan.departments) & set(plan.banks):
+            raise MalformedMessage("a participant of the plan is both department and bank")
+        return plan
+
+    def digest(self) -> bytes:
+        """SHA-256 of the plan's canonical bytes."""
+        return hashlib.sha256(self.encode()).digest()
+
+    @property
+    def run(self) -> RunId:
+        """The run's id, typed."""
+        return RunId(self.run_id)
+
+    @property
+    def department_ids(self) -> tuple[ParticipantId, ...]:
+        """The departments, sorted."""
+        return tuple(ParticipantId(name) for name in self.departments)
+
+    @property
+    def bank_ids(self) -> tuple[ParticipantId, ...]:
+        """The banks, sorted."""
+        return tuple(ParticipantId(name) for name in self.banks)
+
+
+def require_enough_departments(departments: int) -> None:
+    """Refuse a masked sum over fewer than `MINIMUM_DEPARTMENTS` departments; raises `ProtectionUnavailable`."""
+    if departments < MINIMUM_DEPARTMENTS:
+        raise ProtectionUnavailable(
+            f"a masked sum over {departments} departments hides too little",
+            advice=f"start a run with at least {MINIMUM_DEPARTMENTS} departments",
+        )
+
+
+def require_enough_rows(*, training_rows: int, rounds: int, largest_block: int) -> None:
+    """Refuse a run whose gradients could be solved for single residuals.
+
+    A department learns, each round, one number a parameter of its block; `training_rows` must be ten times all of them
+    (`docs/protocols.md`, section 4). Raises `ProtectionUnavailable`.
+    """
+    needed = ROWS_PER_ROUND_AND_PARAMETER * rounds * largest_block
+    if training_rows < needed:
+        raise ProtectionUnavailable(
+            f"{training_rows} training rows do not cover {rounds} rounds with blocks of {largest_block} parameters "
+            f"({needed} are needed)",
+            advice="use more borrowers, fewer bins or fewer rounds",
+        )
