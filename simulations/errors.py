@@ -1,0 +1,26 @@
+"""Every error of the simulations' side.
+
+YurongError
+└── SimulationError
+├── DatasetUnusable      a public data set is not there, or not the one that its loader knows
+├── CatalogueUnusable    the catalogue of data items is not well formed
+└── WorldRefused         a synthetic world that cannot be made with these parameters
+"""
+
+from crypto.errors import YurongError
+
+
+class SimulationError(YurongError):
+    """What can be wrong with a world, a data set or a benchmark."""
+
+
+class DatasetUnusable(SimulationError):
+    """A data set's file cannot be read, or has not its columns."""
+
+
+class CatalogueUnusable(SimulationError):
+    """The catalogue of departments, categories and items is not well formed."""
+
+
+class WorldRefused(SimulationError):
+    """Parameters that no world can be made with."""
