@@ -1,0 +1,62 @@
+"""What the coordinator raises.
+
+YurongError
+└── CoordinatorError
+    ├── ParticipantsLost       some did not answer in time; what the others said is in it
+    ├── ParticipantRefused     one answered with an error code
+    └── DirectoryIncomplete    participants of the plan are not connected
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from crypto.errors import YurongError
+from crypto.identifiers import ParticipantId
+
+
+class CoordinatorError(YurongError):
+    """The root of what the coordinator raises."""
+
+
+class LossReason(StrEnum):
+    """Why a participant counts as lost."""
+
+    NO_REPLY = "no-reply-before-the-deadline"
+    UNAVAILABLE = "not-connected"
+    CRASHED = "its-program-crashed"
+    UNREACHABLE = "message-not-accepted"
+    MALFORMED_REPLY = "reply-not-understood"
+
+
+class ParticipantsLost(CoordinatorError):
+    """Some participants gave no usable answer in time.
+
+    `lost`: reason by participant. `replies`: bodies of those that did answer.
+    """
+
+    def __init__(self, lost: Mapping[ParticipantId, LossReason], replies: Mapping[ParticipantId, bytes]) -> None:
+        names = ", ".join(f"{name} ({reason})" for name, reason in sorted(lost.items()))
+        super().__init__(f"no answer from {names}", advice="The round can be run again with those that are left.")
+        self.lost = dict(lost)
+        self.replies = dict(replies)
+
+
+class ParticipantRefused(CoordinatorError):
+    """A participant answered with an error code; asking again would not change that.
+
+    `replies`: bodies of those that had answered by then.
+    """
+
+    def __init__(self, participant: ParticipantId, code: str, replies: Mapping[ParticipantId, bytes]) -> None:
+        super().__init__(f"{participant} refused: {code}", advice=f"The reason is in the log of {participant}.")
+        self.participant = participant
+        self.code = code
+        self.replies = dict(replies)
+
+
+class DirectoryIncomplete(CoordinatorError):
+    """Participants that the plan names are not connected."""
+
+    def __init__(self, missing: Iterable[ParticipantId]) -> None:
+        self.missing = tuple(sorted(missing))
+        super().__init__(f"not connected: {', '.join(self.missing)}", advice="Start their nodes, then start the run.")
