@@ -1,9 +1,9 @@
 """Calls from the coordinator to participants, over a carrier that delivers a message at most once or not at all.
 
 The coordinator's training knows only `Bus.call`: one kind of step, one request body a participant, one deadline. The
-bus sends, polls for replies, sends again under the same request id what was not answered, and ends in one of three ways:
-all replies, `ParticipantRefused` as soon as one answers with an error code, or `ParticipantsLost` with the partial
-replies. A request that arrives twice is answered from the participant's stored reply (`participants/replies.py`), so
+bus sends, polls for replies, sends again under the same request id what was not answered, and ends in one of three
+ways: all replies, `ParticipantRefused` as soon as one answers with an error code, or `ParticipantsLost` with the
+partial replies. A request that arrives twice is answered from the participant's stored reply (`participants/replies.py`), so
 sending again is safe.
 
 Replies are matched to requests by the id of the message they reply to, and by nothing else: for an error that the

@@ -1,8 +1,8 @@
 """A participant's Flower app, the same for a department and a bank: one door for every step of the protocols.
 
 A message that is not shaped as `models/wire/transport.py` says is refused at the door. All others go to the
-participant's node, which knows the protocols; a repeated one is answered from the stored reply. Nothing but an answer or
-an error code leaves: Flower itself would send the text of an exception to the coordinator.
+participant's node, which knows the protocols; a repeated one is answered from the stored reply. Nothing but an answer
+or an error code leaves: Flower itself would send the text of an exception to the coordinator.
 
 The app keeps nothing in memory that it needs (stock Flower starts a process for every message) and nothing in
 Flower's own state (which the coordinator's carrier loses beyond some size, and which dies with the SuperNode).
@@ -59,7 +59,7 @@ def _answer(
         return header, Outcome(refusal=Refusal.NOT_CONFIGURED)
     try:
         return header, _handle_once(header, body, Path(home), open_node)
-    except Exception:
+    except Exception:  # noqa: BLE001 - nothing but a code may leave, whatever happens
         _log.exception("step %s could not be handled", header.kind)
         return header, Outcome(refusal=Refusal.INTERNAL)
 
@@ -80,7 +80,7 @@ def _handle(kind: str, body: bytes, home: Path, open_node: Callable[[Path], Hand
     except YurongError as fault:
         _log.warning("step %s refused: %s", kind, fault.message)
         return Outcome(refusal=type(fault).__name__)
-    except Exception:
+    except Exception:  # noqa: BLE001 - see above
         # Whatever it says may quote a record: it stays in this participant's log.
         _log.exception("step %s failed", kind)
         return Outcome(refusal=Refusal.INTERNAL)

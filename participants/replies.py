@@ -113,7 +113,7 @@ class ReplyStore:
     def _write_body(self, number: int, body: bytes) -> None:
         path = self._body_path(number)
         partial = path.with_suffix(".partial")
-        with open(partial, "wb", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
+        with open(partial, "wb", opener=_private) as file:
             file.write(body)
         partial.replace(path)
 

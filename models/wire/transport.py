@@ -1,7 +1,7 @@
 """The outermost layer of every message between the bureau and a participant: one header, one body of bytes.
 
-What the carrier (Flower) is handed is always the same two records, so that either side can refuse at the door whatever
-is not shaped like this:
+What the carrier (Flower) is handed is always the same two records, so that either side can refuse at the door
+whatever is not shaped like this:
 
     header   flat values: version, kind, request (and in a reply: refusal, empty unless the participant refused)
     body     one array of raw bytes, `dtype` and `stype` as below, `shape` = (length,)
@@ -13,7 +13,8 @@ is not shaped like this:
 A refusal is a code and nothing else: the name of one of our errors, or one of `Refusal`. Text of an exception never
 travels, because it may quote what the participant holds.
 
-This layer says nothing about who speaks or what is meant: that is in the body, signed, where the bureau cannot alter it.
+This layer says nothing about who speaks or what is meant: that is in the body, signed, where the bureau cannot
+alter it.
 """
 
 import re
@@ -102,8 +103,12 @@ class ReplyHeader:
 
     def values(self) -> dict[str, int | str]:
         """The header record."""
-        request = {"version": TRANSPORT_VERSION, "kind": self.kind, "request": str(self.request_id)}
-        return {**request, "refusal": self.refusal}
+        return {
+            "version": TRANSPORT_VERSION,
+            "kind": self.kind,
+            "request": self.request_id,
+            "refusal": self.refusal,
+        }
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> "ReplyHeader":

@@ -1,7 +1,7 @@
 """Faults of the network and of participants, chosen explicitly or drawn from a given generator.
 
-Each participant draws from a generator of its own, in the order of its own messages, so a plan's faults do not depend on
-how the participants' threads happen to be scheduled.
+Each participant draws from a generator of its own, in the order of its own messages, so a plan's faults do not depend
+on how the participants' threads happen to be scheduled.
 """
 
 from collections import Counter

@@ -41,7 +41,7 @@ class Recorder(Protocol):
     """Is shown every message that passes the bureau, in the order in which it passes. Calls do not overlap."""
 
     def __call__(self, sender: str, receiver: str, kind: str, payload: bytes, serialised_bytes: int, /) -> None:
-        """One message: `payload` is its body (or a refusal's code, or an error's text); the size is with all headers."""
+        """One message: `payload` is its body, a refusal's code or an error's text; the size is with headers."""
 
 
 @dataclass(slots=True)

@@ -90,10 +90,16 @@ def _inside_a_run() -> None:
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
 
 
+def header_of(message: Message) -> dict[str, int | str]:
+    header = message.content["header"]
+    assert isinstance(header, ConfigRecord)
+    return cast("dict[str, int | str]", dict(header))
+
+
 def answer(request: Message, body: bytes = b"answer", /, **changes: str | int) -> Message:
-    header = {**dict(request.content["header"]), "refusal": "", **changes}
+    header: dict[str, int | str] = {**header_of(request), "refusal": "", **changes}
     array = Array("bytes", (len(body),), "yurong", body)
-    records = RecordDict({"header": ConfigRecord(header), "body": ArrayRecord({"bytes": array})})
+    records = RecordDict({"header": ConfigRecord({**header}), "body": ArrayRecord({"bytes": array})})
     return Message(records, reply_to=request)
 
 
@@ -111,7 +117,7 @@ def call(bus: Bus, *receivers: ParticipantId, deadline: float = 60.0) -> dict[Pa
 def test_everyone_answers() -> None:
     bus, grid, _ = make_bus(lambda request, _: answer(request, str(request.metadata.dst_node_id).encode()))
     assert call(bus) == {TAX: b"11", COURTS: b"12"}
-    assert {dict(message.content["header"])["request"] for message in grid.pushed} == {"run/1"}
+    assert {header_of(message)["request"] for message in grid.pushed} == {"run/1"}
     assert {message.metadata.message_type for message in grid.pushed} == {"query.step"}
 
 
@@ -128,7 +134,7 @@ def test_a_lost_message_is_sent_again_under_the_same_request_id() -> None:
     bus, grid, clock = make_bus(lose_first)
     assert set(call(bus)) == {TAX, COURTS}
     assert [message.metadata.dst_node_id for message in grid.pushed] == [12, 11, 11]
-    assert {dict(message.content["header"])["request"] for message in grid.pushed} == {"run/1"}
+    assert {header_of(message)["request"] for message in grid.pushed} == {"run/1"}
     assert 120.0 <= clock.now < 121.0
 
 

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,10 +54,8 @@ values_of_flower = st.one_of(st.integers(), st.text(max_size=20), st.binary(max_
 @given(st.dictionaries(st.sampled_from(["version", "kind", "request", "refusal", "x"]), values_of_flower))
 def test_only_our_error_escapes_from_reading_a_header(values: dict[str, object]) -> None:
     for header in (RequestHeader, ReplyHeader):
-        try:
+        with contextlib.suppress(MalformedMessage):
             header.parse(values)
-        except MalformedMessage:
-            pass
 
 
 def test_a_refusal_cannot_carry_text() -> None:

@@ -97,7 +97,7 @@ def test_what_the_server_app_raises_comes_out(federation: Federation) -> None:
     app = ServerApp()
 
     @app.main()
-    def main(grid: Grid, context: Context) -> None:
+    def main(_grid: Grid, _context: Context) -> None:
         raise ParticipantsLost({TAX: LossReason.NO_REPLY}, {})
 
     with federation.grid() as grid, pytest.raises(ParticipantsLost):
@@ -186,7 +186,7 @@ def test_the_text_of_an_exception_does_not_leave_a_participant(federation: Feder
     leaky = ClientApp()
 
     @leaky.query("step")
-    def step(message: Message, context: Context) -> Message:
+    def step(_message: Message, _context: Context) -> Message:
         raise ValueError(SECRET)
 
     # Flower alone sends it, and so the recorder would show it.
@@ -221,11 +221,15 @@ def test_a_participant_whose_home_is_gone_refuses(federation: Federation) -> Non
     assert (refused.value.participant, refused.value.code) == (TAX, Refusal.NOT_CONFIGURED)
 
 
+def headed(header: dict[str, int | str]) -> RecordDict:
+    return RecordDict({"header": ConfigRecord({**header})})
+
+
 def raw(header: dict[str, str | int], array: Array) -> RecordDict:
     return RecordDict({"header": ConfigRecord({**header}), "body": ArrayRecord({"bytes": array})})
 
 
-GOOD = {"version": 1, "kind": "echo", "request": "r"}
+GOOD: dict[str, int | str] = {"version": 1, "kind": "echo", "request": "r"}
 EMPTY = Array("bytes", (0,), "yurong", b"")
 
 
@@ -233,7 +237,7 @@ EMPTY = Array("bytes", (0,), "yurong", b"")
     ("content", "code"),
     [
         (RecordDict(), Refusal.MALFORMED),
-        (RecordDict({"header": ConfigRecord({**GOOD})}), Refusal.MALFORMED),
+        (headed({**GOOD}), Refusal.MALFORMED),
         (raw({**GOOD, "version": 9}, EMPTY), Refusal.UNKNOWN_VERSION),
         (raw({**GOOD, "kind": "No Such"}, EMPTY), Refusal.MALFORMED),
         (raw(GOOD, Array("float64", (1,), "numpy.ndarray", bytes(8))), Refusal.MALFORMED),
