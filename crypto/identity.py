@@ -23,14 +23,13 @@ from crypto.documents import JsonObject, parse_canonical_json, sign_document, sp
 from crypto.errors import MalformedMessage, SignatureInvalid, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.labels import Label, labelled
+from crypto.paillier import MAXIMUM_BITS, MINIMUM_BITS
 from crypto.secret import Secret
 
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 MAXIMUM_DOCUMENT_BYTES: Final = 8192
 MAXIMUM_TITLE_CHARACTERS: Final = 200
-MINIMUM_PAILLIER_BITS: Final = 3072
-MAXIMUM_PAILLIER_BITS: Final = 4096
 
 _COMMON_FIELDS: Final = frozenset({"agreement_key", "participant_id", "role", "signing_key", "title"})
 _BANK_FIELDS: Final = _COMMON_FIELDS | {"lattice_key_fingerprint", "paillier_modulus"}
@@ -191,7 +190,7 @@ class ParticipantDocument:
 
     def _check_keys(self) -> None:
         modulus, fingerprint = self.paillier_modulus, self.lattice_key_fingerprint
-        if modulus is not None and not MINIMUM_PAILLIER_BITS <= modulus.bit_length() <= MAXIMUM_PAILLIER_BITS:
+        if modulus is not None and not MINIMUM_BITS <= modulus.bit_length() <= MAXIMUM_BITS:
             raise MalformedMessage("a Paillier modulus has 3072 to 4096 bits")
         if modulus is not None and modulus < 0:
             raise MalformedMessage("a Paillier modulus is positive")
