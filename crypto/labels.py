@@ -34,6 +34,7 @@ class Label(StrEnum):
     IDENTITY_FINGERPRINT = "yurong/1/hash/identity"
     PAILLIER_FINGERPRINT = "yurong/1/hash/paillier-key"
     LATTICE_FINGERPRINT = "yurong/1/hash/lattice-key"
+    LATTICE_POLYNOMIAL = "yurong/1/hash/lattice-polynomial"
     ALIGNMENT_ELEMENT = "yurong/1/hash/alignment-element"
     ALIGNMENT_TAG = "yurong/1/hash/alignment-tag"
 
