@@ -2,16 +2,14 @@
 
 A message is a frozen, slotted, keyword-only dataclass that derives from `WireMessage`. Its bytes are a MessagePack map
 of its fields in their declared order (https://msgpack.org; each value in its shortest form). `decode` is strict:
-unknown or missing fields, a wrong type, a value out of the bounds written in the annotation, trailing bytes or any other
-encoding of the same values is `MalformedMessage`. Nothing that arrives can name a class or run code.
+unknown or missing fields, a wrong type, a value out of the bounds written in the annotation, trailing bytes or any
+other encoding of the same values is `MalformedMessage`. Nothing that arrives can name a class or run code.
 
 Vectors of residues modulo 2^64 travel as little-endian 8-byte words (`pack_words`, `unpack_words`).
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Hashable
 from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
@@ -28,9 +26,13 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Blob = Annotated[bytes, msgspec.Meta(max_length=2**31 - 1)]
 
 
-@functools.cache
-def _decoder(message_type: Hashable) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(message_type, strict=True)
+_decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {}
+
+
+def _decoder(message_type: type[Any]) -> msgspec.msgpack.Decoder[Any]:
+    if message_type not in _decoders:
+        _decoders[message_type] = msgspec.msgpack.Decoder(message_type, strict=True)
+    return _decoders[message_type]
 
 
 class WireMessage:

@@ -33,6 +33,7 @@ class RunPlan(WireMessage):
     maximum_rounds: Annotated[int, msgspec.Meta(ge=1, le=64)]
     tolerance: _Positive  # relative decrease of the objective in a round, below which training ends
     maximum_bins: Annotated[int, msgspec.Meta(ge=2, le=64)]
+    parameter_limit: Annotated[int, msgspec.Meta(ge=4, le=100_000)]  # of the largest block
     smoothness: _Positive  # weight of squared second differences between neighbouring bins
     ridge: _Positive  # weight of squared parameters
     stride: Annotated[int, msgspec.Meta(ge=256, le=4096)]  # rows a ciphertext of residuals

@@ -3,7 +3,7 @@
 bureau -> all       JoinRequest      the plan
 all    -> bureau    JoinReply        signed participant document; a bank's lattice key and feature names
 bureau -> all       MeetRequest      everybody's documents and the banks' lattice keys
-bank   -> bureau    MeetReply        to each department: blinded enterprise ids; to each bank: the group key, sealed
+bank   -> bureau    MeetReply        to all departments: blinded enterprise ids; to each bank: the group key, sealed
 bureau -> dept.     BlindedRequest   blinded ids of all banks
 dept.  -> bureau    BlindedReply     to each bank, sealed: those ids evaluated, and the tags of its own register
 bureau -> bank      OrderRequest     those answers
@@ -59,9 +59,9 @@ class MeetRequest(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetReply(WireMessage):
-    """From a bank: post for departments and banks. From a department: nothing."""
+    """From a bank: one envelope for all departments, and post for banks. From a department: nothing."""
 
-    blinded: tuple[Addressed, ...]
+    blinded: Blob
     group_keys: tuple[Addressed, ...]
 
 

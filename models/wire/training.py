@@ -21,6 +21,9 @@ import msgspec
 from models.wire.codec import Blob, Count, Name, WireMessage
 from models.wire.envelope import Addressed
 
+IMAGE_FRACTION_BITS = 36  # of direction images and penalty products: 2^-36 is far below any effect on a score
+GRADIENT_FRACTION_BITS = 28  # of the bank block's gradient
+
 Real = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 
 
@@ -56,10 +59,12 @@ class BeginRequest(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coefficients(WireMessage):
-    """Under seal, from the leading bank to a department: the coefficient of each direction found so far."""
+    """Under seal, from a bank to a department: the coefficient of each direction found so far."""
 
     values: tuple[Real, ...]  # one a finished round
-    curvature_per_row: Real  # p (1 - p) times the share of rows that are trained on
+    base_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)]  # share of defaults among the rows that are trained on
+    training_rows: Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+    took_part: tuple[bool, ...]  # whether this department took part in each of those rounds
     residual_fraction_bits: Annotated[int, msgspec.Meta(ge=1, le=40)]
 
 
@@ -152,7 +157,7 @@ class RoundOutcome(WireMessage):
 
     finished: bool
     residuals: Blob
-    coefficients: tuple[Addressed, ...]  # from the leading bank only
+    coefficients: tuple[Addressed, ...]
     progress: Progress | None  # none before the first round
 
 

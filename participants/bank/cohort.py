@@ -1,0 +1,58 @@
+"""A bank's cohort of one run: its book in the order drawn at the alignment, with labels, weights and own features."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto.identifiers import EnterpriseId
+from participants.bank.book import BankBook, BookRows
+from participants.features import FeatureValues
+from participants.run import Run
+
+Vector = NDArray[np.float64]
+
+
+class BankCohort:
+    """Rows of a bank's book, in the run's order. Only labelled rows that are not held out are trained on."""
+
+    def __init__(self, run: Run, book: BankBook) -> None:
+        self._run = run
+        self._book = book
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """The book's row at each row of the cohort, `(rows,)`."""
+        order: NDArray[np.int64] = self._run.store.read_arrays("order")["order"]
+        return order
+
+    @cached_property
+    def enterprise_ids(self) -> list[EnterpriseId]:
+        """Whose row each is."""
+        ids = self._rows.enterprise_ids
+        return [ids[row] for row in self.order]
+
+    @cached_property
+    def labels(self) -> Vector:
+        """1 for default, 0 for repaid, NaN where it is not known; `(rows,)`."""
+        return self._rows.default[self.order]
+
+    @cached_property
+    def is_held_out(self) -> NDArray[np.bool_]:
+        """Whether a row serves evaluation and not training; `(rows,)`."""
+        return self._rows.holdout[self.order] & ~np.isnan(self.labels)
+
+    @cached_property
+    def weights(self) -> Vector:
+        """The weight of each row in training, `(rows,)`: 0 for those held out and for decoys."""
+        return np.where(np.isnan(self.labels) | self.is_held_out, 0.0, self._rows.weight[self.order])
+
+    def features(self) -> dict[str, FeatureValues]:
+        """The bank's own features, a value a row of the cohort."""
+        return self._book.features(self.enterprise_ids)
+
+    @cached_property
+    def _rows(self) -> BookRows:
+        return self._book.rows()

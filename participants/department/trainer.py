@@ -1,0 +1,204 @@
+"""A department's side of training: `docs/protocols.md`, section 4.
+
+State between messages, in the run's store: the directions found so far, `direction/<round>`, and the masks of the
+encrypted products that are on their way, `pending`. A round that is run again, or a run resumed from an earlier round,
+takes the directions before it and overwrites those after.
+
+| who        | holds                               | learns                                                        |
+|------------|-------------------------------------|---------------------------------------------------------------|
+| department | its columns `X_j`, its block        | its own gradient, summed over banks, once a round             |
+| bank       | residuals, and the key to read them | the sum over departments of the directions' images, a row     |
+| bureau     | nothing                             | sizes                                                         |
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto.errors import PeerError, ProtocolStateError
+from crypto.fixed_point import to_fixed_point
+from crypto.identifiers import ParticipantId
+from crypto.labels import Label
+from crypto.lattice.inner_product import EncryptedVector, centred
+from crypto.lattice.parameters import INNER_PRODUCT
+from crypto.lattice.workers import LatticeWorkers
+from models.additive import BinnedBlock
+from models.binning import FeatureBins
+from models.optimizer import block_direction
+from models.wire.codec import pack_words, unpack_words
+from models.wire.envelope import post
+from models.wire.plan import require_enough_departments
+from models.wire.steps import Purpose, Step
+from models.wire.training import (
+    IMAGE_FRACTION_BITS,
+    Coefficients,
+    DirectionReply,
+    DirectionRequest,
+    GradientReply,
+    GradientRequest,
+    Products,
+    Residuals,
+    Turn,
+)
+from participants.run import Run, received
+
+Vector = NDArray[np.float64]
+
+
+class DepartmentTrainer:
+    """One department's block in training."""
+
+    def __init__(self, run: Run, workers: LatticeWorkers) -> None:
+        self._run = run
+        self._workers = workers
+
+    def gradient(self, request: GradientRequest) -> GradientReply:
+        """Multiply each bank's encrypted residuals by this block's columns."""
+        turn = request.turn
+        self._check(turn)
+        self._hear_coefficients(request.coefficients, turn)
+        banks = self._banks(turn)
+        products, masks = {}, {}
+        for bank, payload in received(request.residuals, banks).items():
+            residuals = Residuals.decode(self._run.hear_standing(payload, Step.SEARCH, turn.round, sender=bank))
+            answer, masks[bank] = self._multiply(bank, residuals)
+            products[bank] = self._run.say(Step.GRADIENT, turn, answer.encode(), to=(bank,))
+        self._run.store.write_arrays(self._pending(turn), masks)
+        return GradientReply(products=post(products))
+
+    def direction(self, request: DirectionRequest) -> DirectionReply:
+        """Unmask the gradient, precondition it, and answer with the direction's masked image."""
+        turn = request.turn
+        self._check(turn)
+        masks = self._run.store.read_arrays(self._pending(turn))
+        coefficients = self._coefficients(turn.round)
+        total = np.zeros(self.block.parameters_count, dtype=np.uint64)
+        for bank, payload in received(request.opened, self._banks(turn)).items():
+            words = unpack_words(self._run.hear(payload, Step.OPEN, turn, sender=bank), len(total))
+            total += words - masks[bank]
+        gradient = centred(total % np.uint64(INNER_PRODUCT.plain_modulus)) * 2.0**-coefficients.residual_fraction_bits
+        vector = self._precondition(gradient + self.penalty @ self.weights(turn.round), coefficients)
+        self._run.store.write_arrays(f"direction/{turn.round:04}", {"vector": vector, "gradient": gradient})
+        directions = [*(self._direction(earlier, coefficients) for earlier in range(1, turn.round)), vector]
+        penalties = np.array([direction @ self.penalty @ vector for direction in directions])
+        return DirectionReply(
+            images=post({bank: self._masked_image(bank, vector, penalties, turn) for bank in self._banks(turn)})
+        )
+
+    def weights(self, round_number: int) -> Vector:
+        """The block's parameters `(parameters,)` at the start of a round: coefficients times directions."""
+        coefficients = self._coefficients(round_number)
+        weights = np.zeros(self.block.parameters_count)
+        for earlier, value in enumerate(coefficients.values, start=1):
+            weights += value * self._direction(earlier, coefficients)
+        return weights
+
+    def hear_last_coefficients(self, payload: bytes, turn: Turn) -> Vector:
+        """The final parameters, from the coefficients that end the training."""
+        self._run.check_turn(turn)
+        self._hear_coefficients(payload, turn)
+        return self.weights(turn.round)
+
+    @cached_property
+    def features(self) -> tuple[FeatureBins, ...]:
+        """The block's features."""
+        return tuple(FeatureBins.from_json(facts) for facts in self._run.store.read_facts("bins")["features"])
+
+    @cached_property
+    def block(self) -> BinnedBlock:
+        """The block, its parameters still at zero."""
+        return BinnedBlock(self.features)
+
+    @cached_property
+    def penalty(self) -> NDArray[np.float64]:
+        """The penalty matrix `(parameters, parameters)`."""
+        plan = self._run.plan
+        return self.block.penalty_matrix(smoothness=plan.smoothness, ridge=plan.ridge)
+
+    def codes(self, bank: ParticipantId) -> NDArray[np.uint16]:
+        """The cohort of one bank as bin codes `(rows, features)`."""
+        codes: NDArray[np.uint16] = self._run.store.read_arrays(f"codes/{bank}")["codes"]
+        return codes
+
+    @cached_property
+    def _curvature(self) -> tuple[NDArray[np.float64], Vector, int]:
+        """`X^T X`, column sums and rows over all banks' cohorts."""
+        size = self.block.parameters_count
+        gram, sums, rows = np.zeros((size, size)), np.zeros(size), 0
+        for bank in self._run.plan.bank_ids:
+            columns = self.block.columns(self.codes(bank)).astype(np.float32)
+            gram += columns.T @ columns
+            sums += columns.sum(axis=0, dtype=np.float64)
+            rows += len(columns)
+        return gram, sums, rows
+
+    def _precondition(self, gradient: Vector, coefficients: Coefficients) -> Vector:
+        gram, sums, rows = self._curvature
+        return block_direction(
+            gradient,
+            gram,
+            sums,
+            rows,
+            penalty=self.penalty,
+            base_rate=coefficients.base_rate,
+            total_weight=coefficients.training_rows,
+        )
+
+    def _multiply(self, bank: ParticipantId, residuals: Residuals) -> tuple[Products, NDArray[np.uint64]]:
+        name = f"{self._run.me}/{self._run.plan.run_id}/{bank}"
+        stride = self._run.plan.stride
+        if residuals.stride != stride:
+            raise PeerError("residuals are packed with another stride than the plan's")
+        if not self._workers.holds(name):
+            self._workers.encode_matrix(name, self.block.columns(self.codes(bank)), stride=stride)
+        vector = EncryptedVector(
+            key_fingerprint=residuals.key_fingerprint, rows=residuals.rows, stride=stride, chunks=residuals.chunks
+        )
+        answer = self._workers.multiply(name, self._run.bank_keys[bank].training, vector)
+        return Products(columns=len(answer.mask), ciphertexts=answer.ciphertexts), answer.mask
+
+    def _masked_image(self, bank: ParticipantId, vector: Vector, penalties: Vector, turn: Turn) -> bytes:
+        image = self.block.image(self.codes(bank), vector)
+        words = to_fixed_point(np.concatenate([image, penalties]), IMAGE_FRACTION_BITS)
+        context = self._run.mask_context(turn, Purpose.IMAGE, bank, (*turn.departments, bank))
+        return pack_words(words + self._run.secrets.zero_sum_mask(context, len(words)))
+
+    def _direction(self, round_number: int, coefficients: Coefficients) -> Vector:
+        """This block's piece of a finished round's direction: nothing, if it was left out of that round."""
+        if not coefficients.took_part[round_number - 1]:
+            return np.zeros(self.block.parameters_count)
+        vector: Vector = self._run.store.read_arrays(f"direction/{round_number:04}")["vector"]
+        return vector
+
+    def _hear_coefficients(self, payload: bytes, turn: Turn) -> None:
+        body = self._run.hear_sealed(
+            payload,
+            Step.SEARCH,
+            self._run.standing_turn(turn.round),
+            sender=ParticipantId(turn.banks[0]),
+            label=Label.SEALED_COEFFICIENTS,
+        )
+        heard = Coefficients.decode(body)
+        if len(heard.values) != turn.round - 1 or len(heard.took_part) != turn.round - 1:
+            raise PeerError("coefficients of another number of rounds than were finished")
+        self._run.store.write_bytes(f"coefficients/{turn.round:04}", body)
+
+    def _coefficients(self, round_number: int) -> Coefficients:
+        return Coefficients.decode(self._run.store.read_bytes(f"coefficients/{round_number:04}"))
+
+    def _check(self, turn: Turn) -> None:
+        self._run.check_turn(turn)
+        require_enough_departments(len(turn.departments))
+        if not 1 <= turn.round <= self._run.plan.maximum_rounds:
+            raise ProtocolStateError(f"round {turn.round} is not one of the plan's")
+
+    def _banks(self, turn: Turn) -> tuple[ParticipantId, ...]:
+        return tuple(ParticipantId(bank) for bank in turn.banks)
+
+    def _pending(self, turn: Turn) -> str:
+        return f"pending/{turn.round:04}-{turn.attempt}"
+
+
