@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +123,16 @@ def test_a_second_meaning_under_one_signature_passes_a_reserialising_verifier_an
 
     with pytest.raises(SignatureInvalid):
         verify_document(tampered, SIGNER.public, LABEL)
+
+
+def test_a_document_replayed_for_another_purpose_passes_a_signature_without_labels_and_not_ours() -> None:
+    fields = {"bank": "bank-a", "enterprises": "all"}
+    unlabelled = Ed25519PrivateKey.generate()
+    signature = unlabelled.sign(canonical_json(fields))
+    # What was signed as a run's plan verifies just as well where a score request is expected.
+    unlabelled.public_key().verify(signature, canonical_json(fields))
+
+    plan = sign_document(SIGNER, Label.RUN_PLAN, fields)
+    assert verify_document(plan, SIGNER.public, Label.RUN_PLAN) == fields
+    with pytest.raises(SignatureInvalid):
+        verify_document(plan, SIGNER.public, Label.SCORE_REQUEST)
