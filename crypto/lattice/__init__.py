@@ -1,0 +1,1 @@
+"""Ring-LWE encryption (BFV): inner products with what another party holds, and sums over many parties."""
