@@ -10,6 +10,7 @@ holds a secret is pickled. Masks come back through a pipe between two processes 
 """
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -73,6 +74,10 @@ class _Worker:
         self._columns.pop(name, None)
         return self.submit(tasks.forget_matrix, name)
 
+    def process_id(self) -> int:
+        """Return the process's id; it is started if it was not."""
+        return self.submit(os.getpid).result()
+
     def _run(self, task: Callable[[], _Result]) -> _Result:
         try:
             future = self._process.submit(task)
@@ -124,6 +129,10 @@ class LatticeWorkers:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Return the processes' ids, for whoever watches them."""
+        return tuple(worker.process_id() for worker in self._workers)
 
     def close(self) -> None:
         """End all workers, after what they are doing now."""

@@ -1,4 +1,5 @@
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,13 @@ def test_strides_that_do_not_fit_are_refused(bank: BankLatticeKey, stride: int) 
 
 
 def test_empty_or_fractional_input_is_refused(bank: BankLatticeKey, scoring_bank: BankLatticeKey) -> None:
-    for columns in (np.ones((0, 3), dtype=int), np.ones((3, 0), dtype=int), np.ones(3, dtype=int), np.ones((3, 1))):
+    wrong: tuple[Any, ...] = (
+        np.ones((0, 3), dtype=int),
+        np.ones((3, 0), dtype=int),
+        np.ones(3, dtype=int),
+        np.ones((3, 1)),
+    )
+    for columns in wrong:
         with pytest.raises(ProtocolStateError):
             EncodedMatrix.encode(columns, stride=64)
     with pytest.raises(ProtocolStateError):
