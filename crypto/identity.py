@@ -122,7 +122,7 @@ class Identity(Secret):
         """Return the X25519 agreement (32 bytes) with `peer`. It goes through a key derivation before use."""
         return agree(self._agreement, peer)
 
-    def agreement_key(self) -> X25519PrivateKey:
+    def private_agreement_key(self) -> X25519PrivateKey:
         """Return the private X25519 key, for `crypto.sealed`."""
         return self._agreement
 

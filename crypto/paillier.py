@@ -118,7 +118,10 @@ class PaillierPublicKey:
         return ciphertext
 
     def fresh_factors(self, count: int) -> list[int]:
-        """Return `count` uniform n-th residues mod n^2 for `crypto.obfuscators` (36 ms each; others keep the GIL)."""
+        """Return `count` uniform n-th residues mod n^2 for `crypto.obfuscators`.
+
+        About 30 ms each, without the interpreter's lock.
+        """
         bases = [gmpy2.mpz(secrets.randbelow(self.modulus - 1) + 1) for _ in range(count)]
         return [int(factor) for factor in gmpy2.powmod_base_list(bases, self.modulus, self._square)]
 

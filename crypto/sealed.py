@@ -46,6 +46,6 @@ def unseal(identity: Identity, sealed: bytes, *, label: Label, context: bytes) -
     if not OVERHEAD_BYTES <= len(sealed) <= OVERHEAD_BYTES + MAXIMUM_PLAINTEXT_BYTES:
         raise MalformedMessage("a sealed box has an impossible length")
     try:
-        return _SUITE.decrypt(sealed, identity.agreement_key(), info=labelled(label, context))
+        return _SUITE.decrypt(sealed, identity.private_agreement_key(), info=labelled(label, context))
     except (InvalidTag, ValueError) as error:
         raise PeerError("a sealed box does not open under this key, label and context") from error

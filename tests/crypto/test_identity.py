@@ -187,3 +187,14 @@ def test_a_participant_id_is_canonical_or_refused(text: str) -> None:
         return
     assert set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert 1 <= len(text) <= 40
+
+
+@given(st.text(max_size=210), st.text(max_size=42))
+def test_a_document_with_any_names_comes_back_or_is_refused(title: str, name: str) -> None:
+    try:
+        document = ParticipantDocument(
+            participant_id=ParticipantId(name or "a"), role=Role.BUREAU, title=title, identity=BUREAU.public
+        )
+    except MalformedMessage:
+        return
+    assert ParticipantDocument.verify(document.sign(BUREAU), BUREAU.public.fingerprint()) == document
