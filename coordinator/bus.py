@@ -3,8 +3,8 @@
 The coordinator's training knows only `Bus.call`: one kind of step, one request body a participant, one deadline. The
 bus sends, polls for replies, sends again under the same request id what was not answered, and ends in one of three
 ways: all replies, `ParticipantRefused` as soon as one answers with an error code, or `ParticipantsLost` with the
-partial replies. A request that arrives twice is answered from the participant's stored reply (`participants/replies.py`), so
-sending again is safe.
+partial replies. A request that arrives twice is answered from the participant's stored reply
+(`participants/replies.py`), so sending again is safe.
 
 Replies are matched to requests by the id of the message they reply to, and by nothing else: for an error that the
 carrier reports about a node that is gone, the sender's node id is the carrier's own.
@@ -19,6 +19,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDic
 from flwr.serverapp import Grid
 
 from coordinator.errors import DirectoryIncomplete, LossReason, ParticipantRefused, ParticipantsLost
+from coordinator.pauses import shorten_object_backoff
 from crypto.identifiers import ParticipantId, RequestId
 from models.wire import transport
 from models.wire.transport import Refusal, ReplyHeader, RequestHeader, TransportRefused
@@ -83,6 +84,7 @@ class Bus:
         retry_seconds: float = 0.5,
         clock: Clock | None = None,
     ) -> None:
+        shorten_object_backoff()
         self._grid = grid
         self._directory = dict(directory)
         self._attempts = max(1, attempts)

@@ -1,3 +1,4 @@
+# ruff: noqa: N818 (the names say what is wrong)
 """What the coordinator raises.
 
 YurongError
@@ -9,6 +10,7 @@ YurongError
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from pathlib import Path
 
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
@@ -60,3 +62,10 @@ class DirectoryIncomplete(CoordinatorError):
     def __init__(self, missing: Iterable[ParticipantId]) -> None:
         self.missing = tuple(sorted(missing))
         super().__init__(f"not connected: {', '.join(self.missing)}", advice="Start their nodes, then start the run.")
+
+
+class NothingToResume(CoordinatorError):
+    """A run was to be taken up again that never came to its first round."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"no checkpoint in {directory}", advice="Start a new run.")

@@ -1,0 +1,153 @@
+"""The participant's own executor: runs the installed app, keeps it warm, and lets nothing else in.
+
+    python -m participants.executor --runtime-api 127.0.0.1:9094 --secret-file FILE
+
+Stock Flower starts a new process for every message and runs in it whatever app the coordinator sent. A SuperNode that
+is started with `--isolation process` leaves that to a program of the participant's; this is ours. It takes one task at
+a time from the SuperNode on the same machine, proves by the shared secret that it may, and hands the message to the app
+*installed here*. The app bundle that came with the run is never unpacked, so what the coordinator sends can select and
+parametrise this participant's code and not replace it. Keys, pools and models stay loaded from message to message.
+
+It uses modules of Flower that are not its public interface; `pyproject.toml` pins the version, and the engine's
+end-to-end test is the contract. Without it everything still works on stock SuperNodes, at about 6 s an exchange.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import httpx
+from flwr.app import Context, Error, Message
+from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode, SubStatus
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
+from flwr.supercore.constant import TaskType
+from flwr.supercore.heartbeat import HeartbeatSender
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
+from flwr.supercore.protobuf.client import ProtobufClientInterceptor
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
+
+from participants.pauses import shorten_object_backoff
+
+INSTALLED_APP: Final = "participants.client_app:app"
+_ACQUIRE: Final = "/flwr.proto.Runtime/AcquireTask"
+_RECONNECT_SECONDS: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class PinnedExecutor:
+    """Takes tasks from one SuperNode and runs them with one app.
+
+    `runtime_api`: host:port of the SuperNode's Runtime API, on this machine. `secret`: what the SuperNode was given
+    with `--superexec-auth-secret-file`, so that no other program on this machine can take its tasks.
+    """
+
+    def __init__(self, runtime_api: str, secret: bytes, app: ClientApp, *, poll_seconds: float = 0.05) -> None:
+        self._runtime_api = runtime_api
+        self._app = app
+        self._poll_seconds = poll_seconds
+        signer = SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods={_ACQUIRE})
+        self._tasks = self._connect("SuperExec", signer)
+
+    def serve(self, *, while_true: Callable[[], bool] = lambda: True) -> None:
+        """Take and run tasks for as long as `while_true`."""
+        request = AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP])
+        while while_true():
+            try:
+                task = self._tasks.AcquireTask(request)
+            except httpx.HTTPError as fault:
+                if isinstance(fault, httpx.HTTPStatusError) and fault.response.status_code == httpx.codes.UNAUTHORIZED:
+                    raise SystemExit("the SuperNode does not accept this executor's secret") from None
+                _log.warning("the SuperNode at %s does not answer: %s", self._runtime_api, type(fault).__name__)
+                time.sleep(_RECONNECT_SECONDS)
+                continue
+            if task.HasField("task") and task.token:
+                self._run(task.token)
+            else:
+                time.sleep(self._poll_seconds)
+
+    def _connect(self, component: str, credential: ProtobufClientInterceptor) -> RuntimeHttpClient:
+        return RuntimeHttpClient.from_server_address(
+            server_address=self._runtime_api,
+            insecure=True,  # loopback within one machine; the SuperNode's way out is TLS
+            root_certificates=None,
+            interceptors=[RuntimeVersionHttpInterceptor(component_name=component), credential],
+            # No retries of Flower's: they end the whole process when one task's token has expired.
+            retry_invoker=None,
+        )
+
+    def _run(self, token: str) -> None:
+        client = self._connect("flwr-clientapp", RuntimeTokenHttpInterceptor(token))
+        heartbeat = HeartbeatSender(_heartbeat(client))
+        heartbeat.start()
+        context, sub_status = None, SubStatus.FAILED
+        try:
+            message, context, _, _ = pull_task_input(client)
+            push_message(client, self._answer(message, context), context)
+            sub_status = SubStatus.COMPLETED
+        except Exception:  # noqa: BLE001 - the run may have ended meanwhile; the next task must find us alive
+            _log.exception("a task could not be finished")
+        finally:
+            # The details are empty on purpose: they would travel.
+            push_task_output(client, context, sub_status, "")
+            heartbeat.stop()
+            client.close()
+
+    def _answer(self, message: Message, context: Context) -> Message:
+        try:
+            return self._app(message, context)
+        except Exception:  # noqa: BLE001 - its text may quote what the participant holds
+            _log.exception("the app failed on a message")
+            return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, ""), reply_to=message)
+
+
+def _heartbeat(client: RuntimeHttpClient) -> Callable[[], bool]:
+    def beat() -> bool:
+        try:
+            client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+        except httpx.HTTPError:
+            return False
+        return True
+
+    return beat
+
+
+def load_app(reference: str) -> ClientApp:
+    """The installed app that `module:attribute` names."""
+    module, _, attribute = reference.partition(":")
+    app = getattr(importlib.import_module(module), attribute)
+    if not isinstance(app, ClientApp):
+        raise TypeError(f"{reference} is not a ClientApp")
+    return app
+
+
+def main() -> None:
+    """Read the command line and serve until stopped."""
+    parser = argparse.ArgumentParser(prog="participants.executor", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runtime-api", required=True, metavar="HOST:PORT", help="the SuperNode's Runtime API")
+    parser.add_argument("--secret-file", required=True, type=Path, help="the secret shared with the SuperNode")
+    parser.add_argument("--client-app", default=INSTALLED_APP, metavar="MODULE:NAME", help="the installed app")
+    parser.add_argument("--poll-seconds", default=0.05, type=float, help="pause between two looks for a task")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    os.umask(0o077)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    shorten_object_backoff()
+    app = load_app(options.client_app)
+    secret = options.secret_file.read_bytes()
+    PinnedExecutor(options.runtime_api, secret, app, poll_seconds=options.poll_seconds).serve()
+
+
+if __name__ == "__main__":
+    main()
