@@ -1,0 +1,1 @@
+"""The bureau: it conducts, relays and adds up what it cannot read."""

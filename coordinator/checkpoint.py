@@ -24,7 +24,7 @@ class RoundRecord(WireMessage):
     seconds: Real
     attempts: Count
     objective: Real
-    auc_held_out: Real
+    auc_held_out: Real | None
     newton_steps: Count
     left_out: tuple[Name, ...]
 

@@ -1,4 +1,4 @@
-# ruff: noqa: N818 (the names say what is wrong)
+
 """What the coordinator raises.
 
 YurongError

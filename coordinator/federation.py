@@ -55,7 +55,9 @@ def sum_of_words(shares: Iterable[bytes]) -> bytes:
     return b"" if total is None else pack_words(total)
 
 
-def by_recipient(items: Mapping[ParticipantId, tuple[Addressed, ...]]) -> dict[ParticipantId, dict[ParticipantId, bytes]]:
+def by_recipient(
+    items: Mapping[ParticipantId, tuple[Addressed, ...]],
+) -> dict[ParticipantId, dict[ParticipantId, bytes]]:
     """Sort post: what each sender addressed to each recipient, as recipient -> sender -> payload."""
     sorted_post: dict[ParticipantId, dict[ParticipantId, bytes]] = {}
     for sender, letters in items.items():
@@ -64,7 +66,9 @@ def by_recipient(items: Mapping[ParticipantId, tuple[Addressed, ...]]) -> dict[P
     return sorted_post
 
 
-def post_for(recipient: ParticipantId, sorted_post: Mapping[ParticipantId, Mapping[ParticipantId, bytes]]) -> tuple[Addressed, ...]:
+def post_for(
+    recipient: ParticipantId, sorted_post: Mapping[ParticipantId, Mapping[ParticipantId, bytes]]
+) -> tuple[Addressed, ...]:
     """The post of one recipient, by sender in canonical order."""
     letters = sorted_post.get(recipient, {})
     return tuple(Addressed(participant=sender, payload=letters[sender]) for sender in sorted(letters))

@@ -50,7 +50,7 @@ class RoundFinished:
     maximum_rounds: int
     seconds: float
     objective: float
-    auc_held_out: float
+    auc_held_out: float | None
     left_out: tuple[ParticipantId, ...]
 
 

@@ -1,0 +1,1 @@
+"""The credit model, its training mathematics, and what goes over the wire."""

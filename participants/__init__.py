@@ -1,0 +1,1 @@
+"""Departments and banks: their records, their keys, their side of every protocol."""

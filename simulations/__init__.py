@@ -1,0 +1,1 @@
+"""Worlds, engines, the demo, benchmarks and adversaries: may use everything."""

@@ -156,6 +156,11 @@ class LatticeWorkers:
         with self._lock:
             self._shapes[name] = _Shape(columns, stride, tuple(worker for worker, _ in shares))
 
+    def holds(self, name: str) -> bool:
+        """Whether columns are kept under a name."""
+        with self._lock:
+            return name in self._shapes
+
     def forget(self, name: str) -> None:
         """Give up the columns under a name; nothing happens if there are none."""
         with self._lock:

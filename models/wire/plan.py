@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ class RunPlan(WireMessage):
     banks: tuple[Name, ...]
     maximum_rounds: Annotated[int, msgspec.Meta(ge=1, le=64)]
     tolerance: _Positive  # relative decrease of the objective in a round, below which training ends
+    block: Literal["binned", "linear"]  # the kind of every department's block
     maximum_bins: Annotated[int, msgspec.Meta(ge=2, le=64)]
     parameter_limit: Annotated[int, msgspec.Meta(ge=4, le=100_000)]  # of the largest block
     smoothness: _Positive  # weight of squared second differences between neighbouring bins

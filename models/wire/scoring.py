@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from models.wire.codec import Blob, Count, Name, WireMessage
 from models.wire.envelope import Addressed
 
+PARTIAL_FRACTION_BITS = 24  # partial scores in steps of 2^-24 log-odds; sums stay within the 33 bits of a batch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskScoresRequest(WireMessage):

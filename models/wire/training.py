@@ -24,6 +24,8 @@ from models.wire.envelope import Addressed
 IMAGE_FRACTION_BITS = 36  # of direction images and penalty products: 2^-36 is far below any effect on a score
 GRADIENT_FRACTION_BITS = 28  # of the bank block's gradient
 
+WEIGHT_BITS = 10  # a row's weight is below 2^10
+
 Real = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 
 
@@ -75,6 +77,7 @@ class Residuals(WireMessage):
     key_fingerprint: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     rows: Count
     stride: Count
+    magnitude_bits: Count
     chunks: tuple[Blob, ...]
 
 
@@ -147,7 +150,7 @@ class Progress(WireMessage):
     """What everybody may know of a round: the model's quality over all banks, on the rows held out."""
 
     objective: Real
-    auc_held_out: Real
+    auc_held_out: Real | None  # none where nothing is held out
     newton_steps: Count
 
 

@@ -1,0 +1,1 @@
+"""What a bank holds and answers."""

@@ -68,9 +68,7 @@ def _match(client: AlignmentBank, answer: EvaluatedIds, rows: int) -> CohortOrde
     own = client.tags(answer.evaluated)
     tags = [own[start : start + TAG_BYTES] for start in range(0, rows * TAG_BYTES, TAG_BYTES)]
     held = [row for row, tag in enumerate(tags) if tag in register]
-    return CohortOrder.of(
-        rows=rows, positions=np.array(held, dtype=np.int64), tags=b"".join(tags[row] for row in held)
-    )
+    return CohortOrder.of(rows=rows, positions=np.array(held, dtype=np.int64), tags=b"".join(tags[row] for row in held))
 
 
 def _random_order(rows: int) -> NDArray[np.int64]:

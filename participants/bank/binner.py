@@ -71,9 +71,11 @@ class BankBinner:
         counts = np.split(total, np.cumsum(lengths)[:-1]) if lengths else []
         features = [self._bins(item, histogram) for item, histogram in zip(self._items, counts, strict=True)]
         values = self._cohort.features()
-        codes = np.column_stack([bins.encode(values[bins.name]) for bins in features] or [np.zeros((0, 0))])
+        codes = np.column_stack(
+            [bins.encode(values[bins.name]) for bins in features] or [np.zeros((0, 0), dtype=np.uint16)]
+        )
         self._run.store.write_facts("bins", {"features": [bins.to_json() for bins in features]})
-        self._run.store.write_arrays("codes", {"codes": codes.astype(np.uint16)})
+        self._run.store.write_arrays("codes", {"codes": codes})
         return MaskedWords(words=self._group.share(turn, Purpose.CURVATURE, self._own_totals()))
 
     def totals(self, summed: bytes) -> BankTotals:
@@ -100,7 +102,9 @@ class BankBinner:
         return np.concatenate([gram.ravel(), columns.sum(axis=0), rows]).astype(np.uint64)
 
     def _histogram(self, item: Item, values: FeatureValues) -> Words:
-        return category_histogram(item.name, values, item.allowed) if item.allowed else value_histogram(item.name, values)
+        return (
+            category_histogram(item.name, values, item.allowed) if item.allowed else value_histogram(item.name, values)
+        )
 
     def _bins(self, item: Item, counts: Words) -> FeatureBins:
         most = self._run.plan.maximum_bins
@@ -123,12 +127,10 @@ def own_block(run: Run) -> BinnedBlock | None:
 def own_block_size(run: Run) -> int:
     """How many parameters the banks' block has."""
     block = own_block(run)
-    return 0 if block is None else block.parameters_count
+    return 0 if block is None else block.size
 
 
 def own_codes(run: Run) -> NDArray[np.uint16]:
     """The cohort's own features as bin codes `(rows, features)`."""
     codes: NDArray[np.uint16] = run.store.read_arrays("codes")["codes"]
     return codes
-
-

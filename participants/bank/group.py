@@ -39,10 +39,7 @@ class BankGroup:
         turn = self._run.setup_turn()
         others = [bank for bank in self._run.plan.bank_ids if bank != self._run.me]
         return post(
-            {
-                bank: self._run.say_sealed(Step.MEET, turn, key, to=bank, label=Label.SEALED_GROUP_KEY)
-                for bank in others
-            }
+            {bank: self._run.say_sealed(Step.MEET, turn, key, to=bank, label=Label.SEALED_GROUP_KEY) for bank in others}
         )
 
     def take_key(self, payload: bytes) -> None:

@@ -35,7 +35,7 @@ class OwnBlock:
     @property
     def size(self) -> int:
         """How many parameters it has."""
-        return 0 if self.block is None else self.block.parameters_count
+        return 0 if self.block is None else self.block.size
 
     def gradient_words(self, residuals: Vector) -> Words:
         """This bank's part of the block's gradient, `(size,)` words."""
@@ -84,7 +84,7 @@ class OwnBlock:
         plan = self._run.plan
         if self.block is None:
             return np.zeros((0, 0))
-        return self.block.penalty_matrix(smoothness=plan.smoothness, ridge=plan.ridge)
+        return self.block.penalty_matrix(plan.smoothness, plan.ridge)
 
     @cached_property
     def _codes(self) -> NDArray[np.uint16]:

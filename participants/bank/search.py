@@ -95,9 +95,7 @@ class BankSearch:
         for step in range(steps):
             total = self._store.read_arrays(f"total/{round_number:04}/{step:02}")
             self.minimiser.update(
-                RestrictedStatistics(
-                    loss=float(total["loss"][0]), gradient=total["gradient"], hessian=total["hessian"]
-                )
+                RestrictedStatistics(loss=float(total["loss"][0]), gradient=total["gradient"], hessian=total["hessian"])
             )
         self._steps = steps
 

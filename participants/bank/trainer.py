@@ -32,6 +32,7 @@ from models.wire.plan import require_enough_departments, require_enough_rows
 from models.wire.steps import Purpose, Step
 from models.wire.training import (
     IMAGE_FRACTION_BITS,
+    WEIGHT_BITS,
     BeginRequest,
     Coefficients,
     NewtonRequest,
@@ -47,8 +48,8 @@ from models.wire.training import (
 )
 from participants.bank.binner import BankBinner, BankTotals
 from participants.bank.cohort import BankCohort
-from participants.bank.evaluator import HeldOutScores
 from participants.bank.group import BankGroup
+from participants.bank.held_out import HeldOutScores
 from participants.bank.own_block import OwnBlock
 from participants.bank.search import BankSearch
 from participants.run import Run, received
@@ -61,7 +62,8 @@ MAXIMUM_NEWTON_STEPS = 60
 
 def residual_fraction_bits(*, rows: int, entry_bits: int) -> int:
     """How finely residuals are encoded so that no inner product over `rows` rows reaches half the plain modulus."""
-    return min(MAXIMUM_FRACTION_BITS, INNER_PRODUCT.plain_modulus_bits - 2 - rows.bit_length() - entry_bits)
+    taken = 1 + rows.bit_length() + entry_bits + WEIGHT_BITS
+    return min(MAXIMUM_FRACTION_BITS, INNER_PRODUCT.plain_modulus_bits - taken)
 
 
 class BankTrainer:
@@ -123,11 +125,6 @@ class BankTrainer:
         words = self._group.total(turn, Purpose.STATISTICS, request.statistics, length, step=request.step)
         return self._after_total(turn, request.step, words)
 
-    @cached_property
-    def log_odds(self) -> Vector:
-        """Log-odds of default of every row of the cohort at the point reached, `(rows,)`."""
-        return self._search.log_odds()
-
     def at_round(self, finished_rounds: int) -> BankSearch:
         """The search as it stands after so many rounds."""
         self._search.go_to(finished_rounds)
@@ -173,14 +170,20 @@ class BankTrainer:
 
     def _encrypted_residuals(self, turn: Turn) -> bytes:
         scaled = np.rint(self._search.residuals() * 2.0**self._fraction_bits).astype(np.int64)
-        vector = self._workers.encrypt_vector(self._key, scaled, stride=self._run.plan.stride)
+        vector = self._workers.encrypt_vector(
+            self._key, scaled, stride=self._run.plan.stride, magnitude_bits=self._fraction_bits + WEIGHT_BITS
+        )
         message = Residuals(
-            key_fingerprint=vector.key_fingerprint, rows=vector.rows, stride=vector.stride, chunks=vector.chunks
+            key_fingerprint=vector.key_fingerprint,
+            rows=vector.rows,
+            stride=vector.stride,
+            magnitude_bits=vector.magnitude_bits,
+            chunks=vector.chunks,
         )
         return self._run.say(Step.SEARCH, turn, message.encode(), to=self._run.plan.department_ids)
 
     def _sealed_coefficients(self, finished_rounds: int, turn: Turn) -> tuple[Addressed, ...]:
-        """Coefficients for each department. All banks send the same: the bureau relays those of the first that is left."""
+        """Coefficients for each department. All banks send the same; the bureau relays one bank's."""
         sealed = {}
         for department in self._run.plan.department_ids:
             message = Coefficients(
@@ -215,9 +218,7 @@ class BankTrainer:
         rows = len(self._cohort.labels)
         words = unpack_words(summed, rows + turn.round)
         context = self._run.mask_context(turn, Purpose.IMAGE, self._run.me, (*turn.departments, self._run.me))
-        numbers = from_fixed_point(
-            words + self._run.secrets.zero_sum_mask(context, len(words)), IMAGE_FRACTION_BITS
-        )
+        numbers = from_fixed_point(words + self._run.secrets.zero_sum_mask(context, len(words)), IMAGE_FRACTION_BITS)
         return numbers[:rows], numbers[rows:]
 
     def _scales_of(self, turn: Turn, step: int) -> Vector:

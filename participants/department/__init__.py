@@ -1,0 +1,1 @@
+"""What a department holds and answers."""

@@ -14,6 +14,7 @@ takes the directions before it and overwrites those after.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,8 @@ from crypto.fixed_point import to_fixed_point
 from crypto.identifiers import ParticipantId
 from crypto.labels import Label
 from crypto.lattice.inner_product import EncryptedVector, centred
-from crypto.lattice.parameters import INNER_PRODUCT
 from crypto.lattice.workers import LatticeWorkers
-from models.additive import BinnedBlock
-from models.binning import FeatureBins
+from models.block_file import AnyBlock, block_from_bytes
 from models.optimizer import block_direction
 from models.wire.codec import pack_words, unpack_words
 from models.wire.envelope import post
@@ -61,7 +60,8 @@ class DepartmentTrainer:
         self._check(turn)
         self._hear_coefficients(request.coefficients, turn)
         banks = self._banks(turn)
-        products, masks = {}, {}
+        products: dict[ParticipantId, bytes] = {}
+        masks: dict[str, NDArray[np.uint64]] = {}
         for bank, payload in received(request.residuals, banks).items():
             residuals = Residuals.decode(self._run.hear_standing(payload, Step.SEARCH, turn.round, sender=bank))
             answer, masks[bank] = self._multiply(bank, residuals)
@@ -75,11 +75,11 @@ class DepartmentTrainer:
         self._check(turn)
         masks = self._run.store.read_arrays(self._pending(turn))
         coefficients = self._coefficients(turn.round)
-        total = np.zeros(self.block.parameters_count, dtype=np.uint64)
+        total = np.zeros(self.block.size, dtype=np.uint64)
         for bank, payload in received(request.opened, self._banks(turn)).items():
             words = unpack_words(self._run.hear(payload, Step.OPEN, turn, sender=bank), len(total))
             total += words - masks[bank]
-        gradient = centred(total % np.uint64(INNER_PRODUCT.plain_modulus)) * 2.0**-coefficients.residual_fraction_bits
+        gradient = centred(total) * 2.0**-coefficients.residual_fraction_bits
         vector = self._precondition(gradient + self.penalty @ self.weights(turn.round), coefficients)
         self._run.store.write_arrays(f"direction/{turn.round:04}", {"vector": vector, "gradient": gradient})
         directions = [*(self._direction(earlier, coefficients) for earlier in range(1, turn.round)), vector]
@@ -91,7 +91,7 @@ class DepartmentTrainer:
     def weights(self, round_number: int) -> Vector:
         """The block's parameters `(parameters,)` at the start of a round: coefficients times directions."""
         coefficients = self._coefficients(round_number)
-        weights = np.zeros(self.block.parameters_count)
+        weights = np.zeros(self.block.size)
         for earlier, value in enumerate(coefficients.values, start=1):
             weights += value * self._direction(earlier, coefficients)
         return weights
@@ -103,30 +103,25 @@ class DepartmentTrainer:
         return self.weights(turn.round)
 
     @cached_property
-    def features(self) -> tuple[FeatureBins, ...]:
-        """The block's features."""
-        return tuple(FeatureBins.from_json(facts) for facts in self._run.store.read_facts("bins")["features"])
-
-    @cached_property
-    def block(self) -> BinnedBlock:
+    def block(self) -> AnyBlock:
         """The block, its parameters still at zero."""
-        return BinnedBlock(self.features)
+        return block_from_bytes(self._run.store.read_bytes("block"))
 
     @cached_property
     def penalty(self) -> NDArray[np.float64]:
         """The penalty matrix `(parameters, parameters)`."""
         plan = self._run.plan
-        return self.block.penalty_matrix(smoothness=plan.smoothness, ridge=plan.ridge)
+        return self.block.penalty_matrix(plan.smoothness, plan.ridge)
 
-    def codes(self, bank: ParticipantId) -> NDArray[np.uint16]:
-        """The cohort of one bank as bin codes `(rows, features)`."""
-        codes: NDArray[np.uint16] = self._run.store.read_arrays(f"codes/{bank}")["codes"]
+    def codes(self, bank: ParticipantId) -> NDArray[Any]:
+        """The cohort of one bank as the block's codes `(rows, features)`."""
+        codes: NDArray[Any] = self._run.store.read_arrays(f"codes/{bank}")["codes"]
         return codes
 
     @cached_property
     def _curvature(self) -> tuple[NDArray[np.float64], Vector, int]:
         """`X^T X`, column sums and rows over all banks' cohorts."""
-        size = self.block.parameters_count
+        size = self.block.size
         gram, sums, rows = np.zeros((size, size)), np.zeros(size), 0
         for bank in self._run.plan.bank_ids:
             columns = self.block.columns(self.codes(bank)).astype(np.float32)
@@ -155,7 +150,11 @@ class DepartmentTrainer:
         if not self._workers.holds(name):
             self._workers.encode_matrix(name, self.block.columns(self.codes(bank)), stride=stride)
         vector = EncryptedVector(
-            key_fingerprint=residuals.key_fingerprint, rows=residuals.rows, stride=stride, chunks=residuals.chunks
+            key_fingerprint=residuals.key_fingerprint,
+            rows=residuals.rows,
+            stride=stride,
+            magnitude_bits=residuals.magnitude_bits,
+            chunks=residuals.chunks,
         )
         answer = self._workers.multiply(name, self._run.bank_keys[bank].training, vector)
         return Products(columns=len(answer.mask), ciphertexts=answer.ciphertexts), answer.mask
@@ -169,7 +168,7 @@ class DepartmentTrainer:
     def _direction(self, round_number: int, coefficients: Coefficients) -> Vector:
         """This block's piece of a finished round's direction: nothing, if it was left out of that round."""
         if not coefficients.took_part[round_number - 1]:
-            return np.zeros(self.block.parameters_count)
+            return np.zeros(self.block.size)
         vector: Vector = self._run.store.read_arrays(f"direction/{round_number:04}")["vector"]
         return vector
 
@@ -200,5 +199,3 @@ class DepartmentTrainer:
 
     def _pending(self, turn: Turn) -> str:
         return f"pending/{turn.round:04}-{turn.attempt}"
-
-

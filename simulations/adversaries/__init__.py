@@ -1,0 +1,1 @@
+"""Attacks that work without our defences."""

@@ -1,0 +1,121 @@
+"""Scores of many at a bank: whom it asks about goes out under seal, what comes back only this bank can open.
+
+Scores are kept in `scores/<model version>-<batch>.parquet` of the home: enterprise id, score in whole points (higher is
+better), probability of default and log-odds of default.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from crypto.errors import PeerError
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
+from crypto.labels import Label
+from crypto.lattice.keys import BankLatticeKey
+from crypto.lattice.parameters import ADDITION
+from crypto.lattice.workers import LatticeWorkers
+from models.additive import Block
+from models.block_file import block_from_bytes
+from models.scorecard import PointsScale
+from models.wire.envelope import post
+from models.wire.plan import require_enough_departments
+from models.wire.scoring import (
+    PARTIAL_FRACTION_BITS,
+    AskScoresReply,
+    AskScoresRequest,
+    EnterpriseList,
+    OpenScoresReply,
+    OpenScoresRequest,
+)
+from models.wire.steps import Step
+from models.wire.training import Turn
+from participants.bank.book import BankBook
+from participants.bank.cohort import BankCohort
+from participants.model_store import ModelStore
+from participants.run import Run
+
+Vector = NDArray[np.float64]
+
+
+class BankScores:
+    """Asks for scores of the enterprises in the book that were not trained on, and opens them."""
+
+    def __init__(self, run: Run, book: BankBook, key: BankLatticeKey, workers: LatticeWorkers) -> None:
+        self._run = run
+        self._book = book
+        self._cohort = BankCohort(run, book)
+        self._key = key
+        self._workers = workers
+
+    def ask(self, request: AskScoresRequest) -> AskScoresReply:
+        """Seal the list of enterprises to each department."""
+        require_enough_departments(len(request.departments))
+        ids = self._applicants()
+        if not ids:
+            raise PeerError("this bank has nobody to ask about")
+        body = EnterpriseList(model_version=self._version(), enterprise_ids=tuple(ids)).encode()
+        turn = self._turn(request.batch, request.departments)
+        lists = {
+            ParticipantId(department): self._run.say_sealed(
+                Step.ASK_SCORES, turn, body, to=ParticipantId(department), label=Label.SEALED_REQUEST
+            )
+            for department in request.departments
+        }
+        return AskScoresReply(rows=len(ids), lists=post(lists))
+
+    def open(self, request: OpenScoresRequest) -> OpenScoresReply:
+        """Decrypt the sums, add this bank's own part, and keep the scores."""
+        ids = self._applicants()
+        words = self._workers.decrypt_sums(self._key, request.ciphertexts, count=len(ids))
+        log_odds = signed_partials(words) + own_log_odds(self._model(), self._book, ids)
+        scale = PointsScale()
+        table = pl.DataFrame(
+            {
+                "enterprise_id": ids,
+                "score": scale.points(log_odds),
+                "probability_of_default": scale.probability_of_default(scale.score(log_odds)),
+                "log_odds_default": log_odds,
+            }
+        )
+        directory = self._run.home.directory / "scores"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        path = directory / f"{self._version()}-{request.batch}.parquet"
+        table.write_parquet(path)
+        path.chmod(0o600)
+        return OpenScoresReply(scores=len(ids))
+
+    def _applicants(self) -> list[EnterpriseId]:
+        weights = self._cohort.weights
+        return [name for name, weight in zip(self._cohort.enterprise_ids, weights, strict=True) if weight == 0]
+
+    def _version(self) -> ModelVersion:
+        return ModelVersion(self._run.store.read_bytes("version").decode())
+
+    def _model(self) -> ModelStore:
+        return ModelStore(self._run.home.directory / "models", self._version())
+
+    def _turn(self, batch: int, departments: tuple[str, ...]) -> Turn:
+        turn = Turn(
+            run_id=self._run.plan.run_id, round=batch, attempt=0, departments=departments, banks=(self._run.me,)
+        )
+        self._run.check_turn(turn)
+        return turn
+
+
+def signed_partials(words: NDArray[np.uint64]) -> Vector:
+    """Sums of partials `(enterprises,)` modulo 2^33 as log-odds."""
+    shift = np.uint64(64 - ADDITION.plain_modulus_bits)
+    signed = (words << shift).view(np.int64) >> np.int64(shift)
+    return signed.astype(np.float64) * 2.0**-PARTIAL_FRACTION_BITS
+
+
+def own_log_odds(model: ModelStore, book: BankBook, ids: list[EnterpriseId]) -> Vector:
+    """The bank's own part of the log-odds `(enterprises,)`: the intercept and the block that banks share."""
+    intercept = float(model.facts()["intercept"])
+    data = model.block()
+    if not data:
+        return np.full(len(ids), intercept)
+    block: Block = block_from_bytes(data)
+    return intercept + block.image(block.encode(book.features(ids)), block.weights_array())

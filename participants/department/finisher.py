@@ -1,0 +1,105 @@
+"""The end of a run at a department: its block is saved, its evidence kept, and its partial scores computed.
+
+A partial is the block's log-odds for one enterprise in fixed point. All are computed now, so that scoring is a look-up;
+an enterprise without a record has the partial of a record without values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto.errors import PeerError
+from crypto.identifiers import EnterpriseId, ParticipantId
+from models.additive import BinnedBlock
+from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, fingerprint
+from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
+from models.scorecard import PointsScale
+from models.wire.outcome import ActivateRequest, BlockReport, FinishRequest
+from models.wire.scoring import PARTIAL_FRACTION_BITS
+from models.wire.setup import Done
+from models.wire.training import Coefficients
+from participants.department.partials import ID_BYTES
+from participants.department.store import DepartmentStore
+from participants.department.trainer import DepartmentTrainer
+from participants.model_store import ModelStore, check_manifest
+from participants.run import Run
+
+Vector = NDArray[np.float64]
+
+
+class DepartmentFinisher:
+    """Ends a run."""
+
+    def __init__(self, run: Run, register: DepartmentStore, trainer: DepartmentTrainer) -> None:
+        self._run = run
+        self._register = register
+        self._trainer = trainer
+
+    def finish(self, request: FinishRequest) -> BlockReport:
+        """Save the block with its final parameters and say how large it is and how much it moves scores."""
+        block = self._trainer.block
+        block.set_weights(self._trainer.hear_last_coefficients(request.coefficients, request.turn))
+        data = block_to_bytes(block)
+        self._run.store.write_bytes("final-block", data)
+        log_odds = np.concatenate([self._log_odds(block, bank) for bank in self._run.plan.bank_ids])
+        return BlockReport(
+            fingerprint=fingerprint(data),
+            features=len(block.feature_names),
+            parameters=block.size,
+            spread_points=float(PointsScale().factor * log_odds.std()),
+        )
+
+    def activate(self, request: ActivateRequest) -> Done:
+        """Bind the block to the model's version and compute all partials."""
+        data = self._run.store.read_bytes("final-block")
+        version = check_manifest(request.manifest, self._run.plan.run_id, self._run.me, fingerprint(data))
+        block = block_from_bytes(data)
+        ids = self._register.enterprise_ids()
+        codes = np.concatenate([block.encode(self._register.features(ids)), block.absent_codes(1)])
+        partials = np.rint(block.image(codes, block.weights_array()) * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64)
+        ModelStore(self._run.home.directory / "models", version).write(
+            request.manifest,
+            {"run_id": self._run.plan.run_id, "evidence": self._evidence(block)},
+            block=data,
+            arrays={"enterprise_ids": _as_bytes(ids), "partials": partials[:-1], "missing": partials[-1:]},
+        )
+        return Done(run_id=self._run.plan.run_id)
+
+    def _log_odds(self, block: AnyBlock, bank: ParticipantId) -> Vector:
+        return block.image(self._trainer.codes(bank), block.weights_array())
+
+    def _evidence(self, block: AnyBlock) -> list[dict[str, Any]]:
+        """Weight of evidence and information value of each feature, from the first round's gradient."""
+        if not isinstance(block, BinnedBlock) or not self._run.store.has("direction/0001"):
+            return []
+        first = Coefficients.decode(self._run.store.read_bytes("coefficients/0001"))
+        gradient = self._run.store.read_arrays("direction/0001")["gradient"]
+        columns = [block.columns(self._trainer.codes(bank)).sum(axis=0) for bank in self._run.plan.bank_ids]
+        rows = sum(len(self._trainer.codes(bank)) for bank in self._run.plan.bank_ids)
+        counts = np.sum(columns, axis=0).astype(np.float64)
+        share = first.training_rows / rows
+        defaults = defaults_from_gradient(gradient, counts, first.base_rate, weight_share=share)
+        evidence = []
+        for bins, start in zip(block.features, block.starts, strict=True):
+            part = slice(int(start), int(start) + bins.count)
+            evidence.append(
+                {
+                    "feature": bins.name,
+                    "information_value": information_value(counts[part] * share, defaults[part]),
+                    "bins": [bins.label(index) for index in range(bins.count)],
+                    "counts": counts[part].tolist(),
+                    "weight_of_evidence": weight_of_evidence(counts[part] * share, defaults[part]).tolist(),
+                }
+            )
+        return evidence
+
+
+def _as_bytes(ids: list[EnterpriseId]) -> NDArray[np.uint8]:
+    """Enterprise ids as `(enterprises, 18)` ASCII bytes."""
+    data = "".join(ids).encode("ascii")
+    if len(data) != ID_BYTES * len(ids):
+        raise PeerError("an enterprise id has not 18 characters")
+    return np.frombuffer(data, dtype=np.uint8).reshape(len(ids), ID_BYTES)

@@ -1,0 +1,81 @@
+"""A department's side of a run: which part of it answers which step."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from crypto.errors import PeerError
+from crypto.identity import ParticipantDocument
+from crypto.lattice.workers import LatticeWorkers
+from models.wire.binning import BinRequest
+from models.wire.codec import WireMessage
+from models.wire.outcome import ActivateRequest, FinishRequest
+from models.wire.plan import RunPlan
+from models.wire.scoring import PartialsRequest
+from models.wire.setup import BlindedRequest, CohortRequest, JoinReply, JoinRequest, MeetReply, MeetRequest
+from models.wire.training import DirectionRequest, GradientRequest
+from participants.department.aligner import DepartmentAligner
+from participants.department.binner import DepartmentBinner
+from participants.department.finisher import DepartmentFinisher
+from participants.department.partials import PartialsGiver
+from participants.department.store import DepartmentStore
+from participants.department.trainer import DepartmentTrainer
+from participants.run import Run
+
+
+class DepartmentSide:
+    """One department in one run."""
+
+    def __init__(self, run: Run, workers: LatticeWorkers) -> None:
+        self._run = run
+        self._workers = workers
+        self._register = DepartmentStore(run.home.directory / "data")
+
+    def answer(self, request: WireMessage) -> WireMessage:  # noqa: C901, PLR0911 - a table of steps
+        """Answer one step; raises a `YurongError` to refuse."""
+        match request:
+            case JoinRequest():
+                return self._join(RunPlan.decode(request.plan))
+            case MeetRequest():
+                self._run.meet(request)
+                return MeetReply(blinded=b"", group_keys=())
+            case BlindedRequest():
+                return self._aligner.answer_blinded(request)
+            case CohortRequest():
+                return self._aligner.take_cohort(request)
+            case BinRequest():
+                return DepartmentBinner(self._run, self._register).bin()
+            case GradientRequest():
+                return self._trainer.gradient(request)
+            case DirectionRequest():
+                return self._trainer.direction(request)
+            case FinishRequest():
+                return self._finisher.finish(request)
+            case ActivateRequest():
+                return self._finisher.activate(request)
+            case PartialsRequest():
+                return PartialsGiver(self._run, self._workers).give(request)
+            case _:
+                raise PeerError("a department does not answer this step")
+
+    def _join(self, plan: RunPlan) -> JoinReply:
+        self._run.begin(plan)
+        document = ParticipantDocument(
+            participant_id=self._run.me,
+            role=self._run.home.role,
+            title=self._run.home.title,
+            identity=self._run.identity.public,
+        )
+        return JoinReply(document=document.sign(self._run.identity), lattice_key=b"", bank_features=())
+
+    @cached_property
+    def _aligner(self) -> DepartmentAligner:
+        return DepartmentAligner(self._run, self._register)
+
+    @cached_property
+    def _trainer(self) -> DepartmentTrainer:
+        return DepartmentTrainer(self._run, self._workers)
+
+    @cached_property
+    def _finisher(self) -> DepartmentFinisher:
+        return DepartmentFinisher(self._run, self._register, self._trainer)

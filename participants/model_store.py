@@ -1,0 +1,87 @@
+"""A participant's part of each finished model, in `models/<version>/` of its home.
+
+manifest.json        the model: its blocks' fingerprints and public figures; its SHA-256 is the version
+block.safetensors    this participant's block (`docs/model-format.md`)
+facts.json           what else this participant needs of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from crypto.documents import JsonObject, parse_canonical_json
+from crypto.errors import PeerError
+from crypto.identifiers import ModelVersion
+from participants.keys import private_file
+
+VERSION_DIGITS = 32
+
+
+def model_version(manifest: bytes) -> ModelVersion:
+    """The version of the model that a manifest describes: the start of its SHA-256."""
+    return ModelVersion(hashlib.sha256(manifest).hexdigest()[:VERSION_DIGITS])
+
+
+class ModelStore:
+    """One participant's part of one model."""
+
+    def __init__(self, models: Path, version: ModelVersion) -> None:
+        if len(version) != VERSION_DIGITS or set(version) - set("0123456789abcdef"):
+            raise PeerError("a model version is 32 hexadecimal digits")
+        self.version = version
+        self.directory = models / version
+
+    @property
+    def exists(self) -> bool:
+        """Whether this participant has a part of the model."""
+        return (self.directory / "facts.json").is_file()
+
+    def write(self, manifest: bytes, facts: dict[str, Any], *, block: bytes, arrays: dict[str, NDArray[Any]]) -> None:
+        """Keep this participant's part; `facts.json` is written last and says that all is there."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_file(self.directory / "manifest.json", manifest)
+        if block:
+            private_file(self.directory / "block.safetensors", block)
+        data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        private_file(self.directory / "tables.safetensors", data)
+        private_file(self.directory / "facts.json", json.dumps(facts, sort_keys=True, ensure_ascii=False).encode())
+
+    def facts(self) -> dict[str, Any]:
+        """What `write` was told; raises `PeerError` if there is no such model here."""
+        if not self.exists:
+            raise PeerError("there is no such model here")
+        facts: dict[str, Any] = json.loads((self.directory / "facts.json").read_bytes())
+        return facts
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The tables that `write` was given."""
+        tables: dict[str, NDArray[Any]] = load((self.directory / "tables.safetensors").read_bytes())
+        return tables
+
+    def block(self) -> bytes:
+        """The block's bytes; empty if there is none."""
+        path = self.directory / "block.safetensors"
+        return path.read_bytes() if path.is_file() else b""
+
+    def manifest(self) -> JsonObject:
+        """The model's manifest."""
+        return parse_canonical_json((self.directory / "manifest.json").read_bytes())
+
+
+def check_manifest(manifest: bytes, run_id: str, me: str, fingerprint: bytes) -> ModelVersion:
+    """Refuse a manifest that is not of this run or names another block for this participant; return its version."""
+    fields = parse_canonical_json(manifest)
+    blocks = fields.get("blocks")
+    if fields.get("run_id") != run_id or not isinstance(blocks, dict):
+        raise PeerError("a model's manifest is not of this run")
+    mine = blocks.get(me)
+    if not isinstance(mine, dict) or mine.get("fingerprint") != fingerprint.hex():
+        raise PeerError("a model's manifest names another block than the one that was trained here")
+    return model_version(manifest)

@@ -1,0 +1,68 @@
+"""A participant's node: opens its home and answers the steps of a run in its role.
+
+Handling a step needs nothing in memory: what it needs is read from the home, so it does not matter in which process it
+is handled. What can be kept warm is.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from crypto.identifiers import Role, RunId
+from models.wire.codec import WireMessage
+from models.wire.requests import read_request, run_of
+from participants.bank.side import BankSide
+from participants.department.side import DepartmentSide
+from participants.home import Home
+from participants.ledger import FileLedger
+from participants.run import Run
+from participants.workers import shared_workers
+
+
+class Side(Protocol):
+    """One role's side of one run."""
+
+    def answer(self, request: WireMessage) -> WireMessage:
+        """Answer a step; raises a `YurongError` to refuse."""
+        ...
+
+
+class Node:
+    """One participant."""
+
+    _opened: ClassVar[dict[Path, Node]] = {}
+    _opening: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._identity = home.identity()
+        self._ledger = FileLedger(home.directory / "ledger")
+        self._sides: dict[RunId, Side] = {}
+
+    @classmethod
+    def open(cls, directory: Path) -> Node:
+        """The node of a home, opened once a process."""
+        with cls._opening:
+            if directory not in cls._opened:
+                cls._opened[directory] = cls(Home.open(directory))
+            return cls._opened[directory]
+
+    @classmethod
+    def forget(cls, directory: Path) -> None:
+        """Drop what is kept warm of a home, as the end of its process would."""
+        with cls._opening:
+            cls._opened.pop(directory, None)
+
+    def handle(self, kind: str, body: bytes) -> bytes:
+        """Answer one step; raises a `YurongError` to refuse."""
+        request = read_request(kind, body)
+        return self._side(run_of(request)).answer(request).encode()
+
+    def _side(self, run_id: RunId) -> Side:
+        if run_id not in self._sides:
+            run = Run(self.home, self._identity, self._ledger, run_id)
+            side = BankSide if self.home.role is Role.BANK else DepartmentSide
+            self._sides[run_id] = side(run, shared_workers())
+        return self._sides[run_id]
