@@ -164,9 +164,10 @@ class Ring:
         degree = self.parameters.poly_modulus_degree
         return _CIPHERTEXT.pack(level.identifier, transformed, 2, degree, len(level.primes), 1.0, 1) + _array(words)
 
-    def ciphertext(self, level: Level, words: Words) -> Any:
+    def ciphertext(self, level: Level, words: Words, *, transformed: bool = False) -> Any:
         """Make a ciphertext at `level` of words (2, primes, N), each below its prime."""
-        return _loaded(seal.Ciphertext(), self.context, self._ciphertext_body(level, words))
+        body = self._ciphertext_body(level, words, transformed=transformed)
+        return _loaded(seal.Ciphertext(), self.context, body)
 
     def seeded_ciphertext(self, words: Words, seed: bytes) -> Any:
         """Make a fresh ciphertext of its first polynomial (primes, N) and the seed of its second."""
