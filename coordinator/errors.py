@@ -1,4 +1,3 @@
-
 """What the coordinator raises.
 
 YurongError

@@ -77,6 +77,10 @@ class PinnedExecutor:
             else:
                 time.sleep(self._poll_seconds)
 
+    def close(self) -> None:
+        """Leave the SuperNode."""
+        self._tasks.close()
+
     def _connect(self, component: str, credential: ProtobufClientInterceptor) -> RuntimeHttpClient:
         return RuntimeHttpClient.from_server_address(
             server_address=self._runtime_api,

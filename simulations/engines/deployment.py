@@ -176,7 +176,7 @@ class _Node:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return " ".join(text.removeprefix("ServerApp failed with exception: ").split())[:300]
 
 
 __all__ = ["PROGRESS_KEY", "RESULT_KEY", "EngineError", "FlowerFederation", "flower_federation", "run_on_flower"]

@@ -1,4 +1,3 @@
-# ruff: noqa: N818 (the names say what is wrong)
 """What the engines raise.
 
 YurongError

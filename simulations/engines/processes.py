@@ -38,7 +38,8 @@ class Daemon:
 class Daemons:
     """A context in which processes are started; none is left when it ends.
 
-    `logs`: the directory of their logs. `environment`: set for all of them, beside this process's own.
+    `logs`: the directory of their logs. `environment`: set for all of them, beside this process's own. `started`: what
+    was started, by name.
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
@@ -52,7 +53,7 @@ class Daemons:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")])),
             _MARK: self._mark,
         }
-        self._daemons: list[Daemon] = []
+        self.started: dict[str, Daemon] = {}
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -77,26 +78,26 @@ class Daemons:
                 start_new_session=True,
             )
         daemon = Daemon(name, process, log)
-        self._daemons.append(daemon)
+        self.started[name] = daemon
         return daemon
 
     def require_running(self) -> None:
         """Raise `EngineNotStarted` if a process has ended."""
-        for daemon in self._daemons:
+        for daemon in self.started.values():
             if (code := daemon.process.poll()) is not None:
                 raise EngineNotStarted(
                     f"{daemon.name} ended with code {code}: {last_line(daemon.log)}", advice=f"Its log is {daemon.log}."
                 )
 
     def _stop(self) -> None:
-        for daemon in reversed(self._daemons):
+        for daemon in reversed(self.started.values()):
             with contextlib.suppress(ProcessLookupError):
                 daemon.process.terminate()
         ends_at = time.monotonic() + _GRACE_SECONDS
-        for daemon in self._daemons:
+        for daemon in self.started.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 daemon.process.wait(max(0.0, ends_at - time.monotonic()))
-        for daemon in self._daemons:
+        for daemon in self.started.values():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(daemon.process.pid, signal.SIGKILL)
             daemon.process.wait()

@@ -34,7 +34,7 @@ def main(grid: Grid, context: Context) -> None:
     config = context.run_config
     names = {parse_participant_id(name) for name in str(config["participants"]).split(",")}
     began = time.monotonic()
-    directory = find_participants(grid, names, deadline_seconds=90)
+    directory = find_participants(grid, names, deadline_seconds=float(config["wait-seconds"]))
     bus = Bus(grid, directory)
     ready = time.monotonic() - began
     seconds, answers = [], {}
@@ -45,7 +45,7 @@ def main(grid: Grid, context: Context) -> None:
             str(config["kind"]),
             dict.fromkeys(directory, body),
             deadline_seconds=120,
-            request_id=RequestId(f"echo/{number}"),
+            request_id=RequestId(f"{context.run_id}/{number}"),
         )
         seconds.append(time.monotonic() - began)
         answers = {name: reply.decode() for name, reply in replies.items()}

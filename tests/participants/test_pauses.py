@@ -1,0 +1,67 @@
+import inspect
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import flwr.supernode.start_client_internal as supernode_loop
+import pytest
+from flwr.supercore.inflatable import inflatable_utils
+
+from participants import pauses
+
+FUNCTIONS: tuple[Any, ...] = (inflatable_utils.pull_objects, inflatable_utils.pull_and_inflate_object_from_tree)
+LOOP: Any = supernode_loop
+
+
+@pytest.fixture(autouse=True)
+def _flower_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(supernode_loop, "time", time)
+    defaults = [function.__kwdefaults__ for function in FUNCTIONS]
+    for function in FUNCTIONS:
+        function.__kwdefaults__ = {**(function.__kwdefaults__ or {}), "initial_backoff": 1}
+    yield
+    for function, before in zip(FUNCTIONS, defaults, strict=True):
+        function.__kwdefaults__ = before
+
+
+def backoffs() -> list[float]:
+    return [(function.__kwdefaults__ or {})["initial_backoff"] for function in FUNCTIONS]
+
+
+def test_the_pinned_flower_is_the_one_whose_pauses_are_known() -> None:
+    assert pauses.sleeps_in(inspect.getsource(supernode_loop)) == pauses.KNOWN_SLEEPS
+    assert pauses.shorten_supernode_sleeps(0.01)
+    began = time.monotonic()
+    LOOP.time.sleep(3)
+    assert time.monotonic() - began < 1
+    assert pauses.shorten_object_backoff()
+    assert backoffs() == [0.05, 0.05]
+    assert pauses.shorten_object_backoff()
+
+
+@pytest.mark.parametrize(
+    ("source", "sleeps"),
+    [
+        ("import time\ntime.sleep(3)\ntime.sleep(0.5)", (0.5, 3.0)),
+        ("import time\ntime.sleep(3)\nx = time.monotonic()", None),
+        ("import time\ntime.sleep(pause)", None),
+        ("import time\ntime.sleep(3, 4)", None),
+    ],
+)
+def test_any_other_use_of_time_is_noticed(source: str, sleeps: tuple[float, ...] | None) -> None:
+    assert pauses.sleeps_in(source) == sleeps
+
+
+@pytest.mark.parametrize(("name", "value"), [("KNOWN_VERSION", "1.40.0"), ("KNOWN_SLEEPS", (3.0,))])
+def test_nothing_is_changed_in_a_flower_that_is_not_as_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setattr(pauses, name, value)
+    assert not pauses.shorten_supernode_sleeps(0.01)
+    assert LOOP.time is time
+
+
+def test_another_version_keeps_its_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "KNOWN_VERSION", "1.40.0")
+    assert not pauses.shorten_object_backoff()
+    assert backoffs() == [1, 1]

@@ -1,0 +1,41 @@
+"""Programs that would rather not end, for the test of taking processes down."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def patient() -> None:
+    time.sleep(600)
+
+
+def stubborn() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(sys.argv[1]).touch()
+    time.sleep(600)
+
+
+def interrupting() -> None:
+    """Asked to end, it interrupts who asked: a Ctrl-C while the engine is being taken down."""
+
+    def interrupt(*_: object) -> None:
+        os.kill(os.getppid(), signal.SIGINT)
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    Path(sys.argv[1]).touch()
+    time.sleep(600)
+
+
+def parent() -> None:
+    """Leaves a child in a session of its own, as Flower's SuperLink does."""
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    Path(sys.argv[1]).touch()
+    time.sleep(600)
+
+
+def failing() -> None:
+    sys.exit("it cannot be done")
