@@ -87,16 +87,17 @@ def chunk_count(rows: int, stride: int) -> int:
 
 
 def choose_stride(rows: int, columns: int, parameters: LatticeParameters = INNER_PRODUCT) -> int:
-    """Return the stride that moves the fewest bytes.
+    """Return the stride, from 256 to N / 2, that moves the fewest bytes.
 
-    A larger one makes fewer chunks to send and more answers to return; the products cost the same.
+    A larger one makes fewer chunks to send and more answers to return; the products cost the same. Beyond N / 2 an
+    answer would carry a single column, and finishing answers would take longer than the products.
     """
     chunk, answer = vector_chunk_bytes(parameters), answer_bytes(parameters, 0)
 
     def moved(stride: int) -> int:
         return chunk_count(rows, stride) * chunk + -(-columns * stride // parameters.poly_modulus_degree) * answer
 
-    return min((1 << bits for bits in range(8, parameters.poly_modulus_degree.bit_length())), key=moved)
+    return min((1 << bits for bits in range(8, parameters.poly_modulus_degree.bit_length() - 1)), key=moved)
 
 
 def largest_magnitude_bits(rows: int, parameters: LatticeParameters = INNER_PRODUCT) -> int:
