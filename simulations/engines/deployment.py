@@ -6,15 +6,14 @@ machine, and whoever is on it can reach the SuperLink's Control API.
 
     result = run_on_flower("coordinator.server_app:app", homes, {"rounds": 12}, directory=Path("engine"))
 
-The server app finds in `context.run_config`, beside what was given, `result-path` and `progress-path`. It must write
-its result to `result-path` in one step (write beside it, then rename) and may append lines to `progress-path`.
+How the server app hands over its result is in `outcome.py`.
 """
 
 import datetime as dt
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,10 @@ from participants.client_app import HOME_KEY
 from participants.executor import INSTALLED_APP
 from simulations.engines.control import FINISHED, Control
 from simulations.engines.credentials import LinkCredentials, make_link_credentials, make_node_key, write_private
-from simulations.engines.errors import EngineError, EngineNotStarted, RunFailed
+from simulations.engines.errors import EngineNotStarted, RunFailed
+from simulations.engines.outcome import Outcome, ProgressReader
 from simulations.engines.processes import Daemons, free_ports, last_line
 
-RESULT_KEY: Final = "result-path"
-PROGRESS_KEY: Final = "progress-path"
 _LOOPBACK: Final = "127.0.0.1"
 _POLL_SECONDS: Final = 0.2
 _START_SECONDS: Final = 90.0
@@ -60,28 +58,21 @@ class FlowerFederation:
         run_config: UserConfig,
         *,
         deadline_seconds: float,
-        progress: Callable[[str], None] = lambda _: None,
+        progress: ProgressReader = lambda _: None,
     ) -> bytes:
         """Run `server_app` (`module:attribute`) and return what it wrote as its result; raises `RunFailed`."""
-        name = secrets.token_hex(4)
-        result, lines = self.directory / f"result-{name}", self.directory / f"progress-{name}"
-        lines.touch(mode=0o600)
-        config: UserConfig = {**run_config, RESULT_KEY: str(result), PROGRESS_KEY: str(lines)}
-        run_id = self.control.start(server_app, self.client_app, config)
+        outcome = Outcome.new(self.directory)
+        run_id = self.control.start(server_app, self.client_app, outcome.added_to(run_config))
         ends_at = time.monotonic() + deadline_seconds
         log = self.directory / "logs" / "superlink.log"
-        with lines.open(encoding="utf-8") as reports:
-            while True:
-                status = self.control.status(run_id)
-                for line in reports:
-                    progress(line.rstrip("\n"))
-                if status.status == FINISHED and result.exists():
-                    return result.read_bytes()
-                if status.status == FINISHED:
-                    raise RunFailed(_one_line(status.details or "the run ended without a result"), advice=f"See {log}.")
+        with outcome.read_progress(progress):
+            while (status := self.control.status(run_id)).status != FINISHED:
                 if time.monotonic() >= ends_at:
                     raise RunFailed(f"no result after {deadline_seconds:.0f} s", advice=f"See {log}.")
                 time.sleep(_POLL_SECONDS)
+        if not outcome.result.exists():
+            raise RunFailed(_one_line(status.details or "the run ended without a result"), advice=f"See {log}.")
+        return outcome.result.read_bytes()
 
 
 @contextmanager
@@ -118,7 +109,7 @@ def run_on_flower(
     directory: Path,
     client_app: str = INSTALLED_APP,
     deadline_seconds: float = 3600.0,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: ProgressReader = lambda _: None,
 ) -> bytes:
     """Bring the engine up, run one server app in it, take it down, return the result. Raises `EngineError`."""
     with flower_federation(homes, directory=directory, client_app=client_app) as federation:
@@ -177,6 +168,3 @@ class _Node:
 
 def _one_line(text: str) -> str:
     return " ".join(text.removeprefix("ServerApp failed with exception: ").split())[:300]
-
-
-__all__ = ["PROGRESS_KEY", "RESULT_KEY", "EngineError", "FlowerFederation", "flower_federation", "run_on_flower"]

@@ -28,7 +28,9 @@ from flwr.supercore.task_identity import TaskIdentity
 from crypto.identifiers import ParticipantId
 from participants.client_app import HOME_KEY
 from participants.client_app import app as participants_app
+from simulations.engines.errors import RunFailed
 from simulations.engines.faults import Fault, FaultAction, ParticipantFaults, faults_by_participant
+from simulations.engines.outcome import Outcome, ProgressReader
 from simulations.engines.parcels import Parcel, pack, payload_of
 
 RUN_ID: Final = 1
@@ -265,3 +267,31 @@ class LocalGrid(Grid):
 def run_on_local_grid(server_app: ServerApp, grid: LocalGrid, run_config: UserConfig) -> None:
     """Run a server app to its end on a grid of this process; what it raises comes out."""
     server_app(grid, Context(RUN_ID, SUPERLINK_NODE_ID, {}, RecordDict(), run_config))
+
+
+def run_in_process(
+    server_app: ServerApp,
+    homes: Mapping[ParticipantId, Path],
+    run_config: UserConfig,
+    *,
+    directory: Path,
+    client_app: ClientApp = participants_app,
+    faults: Sequence[Fault] = (),
+    rng: np.random.Generator | None = None,
+    recorder: Recorder | None = None,
+    progress: ProgressReader = lambda _: None,
+) -> bytes:
+    """What `deployment.run_on_flower` does, in this process: run a server app and return what it wrote as its result.
+
+    The files of `outcome.py` are made in `directory`. What the app raises comes out; `RunFailed` if it wrote no result.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    outcome = Outcome.new(directory.resolve())
+    with (
+        LocalGrid(homes, client_app=client_app, faults=faults, rng=rng, recorder=recorder) as grid,
+        outcome.read_progress(progress),
+    ):
+        run_on_local_grid(server_app, grid, outcome.added_to(run_config))
+    if not outcome.result.exists():
+        raise RunFailed("the run ended without a result")
+    return outcome.result.read_bytes()

@@ -1,5 +1,7 @@
 """The bus, the participants' app and the grid of this process together, with every kind of fault."""
 
+import importlib
+import json
 import threading
 import time
 from collections import Counter
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.app.user_config import UserConfig
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
@@ -17,8 +20,9 @@ from crypto.errors import MaskContextReused
 from crypto.identifiers import ParticipantId, RequestId
 from models.wire.transport import Refusal
 from participants.client_app import client_app
+from simulations.engines.errors import RunFailed
 from simulations.engines.faults import Fault, FaultAction
-from simulations.engines.local_grid import LocalGrid, run_on_local_grid
+from simulations.engines.local_grid import LocalGrid, run_in_process, run_on_local_grid
 
 TAX, COURTS, BANK = ParticipantId("tax"), ParticipantId("courts"), ParticipantId("bank-1")
 SECRET = "91500000MA5U4TE42D"
@@ -102,6 +106,27 @@ def test_what_the_server_app_raises_comes_out(federation: Federation) -> None:
 
     with federation.grid() as grid, pytest.raises(ParticipantsLost):
         run_on_local_grid(app, grid, {})
+
+
+def test_the_app_of_the_deployment_test_runs_unchanged_in_this_process(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "apps"))
+    apps = importlib.import_module("echo_federation")
+    config: UserConfig = {"participants": "courts,tax", "exchanges": 2, "bytes": 9, "kind": "echo", "wait-seconds": 1.0}
+    lines: list[str] = []
+    result = run_in_process(
+        apps.server, federation.homes, config, directory=tmp_path / "run", client_app=apps.client, progress=lines.append
+    )
+    assert sorted(json.loads(result)["answers"]) == ["courts", "tax"]
+    assert [line.split()[:2] for line in lines] == [["exchange", "0"], ["exchange", "1"]]
+
+
+def test_an_app_that_writes_no_result_has_failed(federation: Federation, tmp_path: Path) -> None:
+    app = ServerApp()
+    app.main()(lambda grid, context: None)  # noqa: ARG005 - Flower's names
+    with pytest.raises(RunFailed, match="without a result"):
+        run_in_process(app, federation.homes, {}, directory=tmp_path, client_app=federation.app)
 
 
 def test_each_participant_has_its_own_thread(federation: Federation) -> None:

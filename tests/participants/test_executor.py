@@ -1,0 +1,30 @@
+"""What of the executor needs no SuperNode; the rest is in `test_deployment.py`."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from participants import client_app
+from participants.executor import INSTALLED_APP, PinnedExecutor, load_app
+
+
+def test_the_installed_app_is_the_default() -> None:
+    assert load_app(INSTALLED_APP) is client_app.app
+
+
+def test_something_that_is_no_app_is_refused() -> None:
+    with pytest.raises(TypeError, match="not a ClientApp"):
+        load_app("participants.client_app:HOME_KEY")
+
+
+def test_it_waits_for_a_node_that_is_not_up_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("participants.executor._RECONNECT_SECONDS", 0.01)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        looks: Iterator[bool] = iter([True, True, True, False])
+        with closing(PinnedExecutor(f"127.0.0.1:{port}", b"secret", client_app.app)) as executor:
+            executor.serve(while_true=lambda: next(looks))
+    assert next(looks, None) is None
