@@ -7,12 +7,16 @@
 | bureau     | how many are asked about                                                                        |
 
 The difference of two sums over sets that differ by one department is that department's partial. So each enterprise
-is answered for one bank and model with one set of departments only (`answered.py`), never below three of them.
+is answered for one bank and model with one set of departments only (`answered.py`), never below three of them. A bank
+that gave departments different lists could exchange one enterprise for another at a single department and read the
+difference; the list is bound into the masks, so it would find uniform words.
 """
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +56,9 @@ class PartialTable:
 
 
 @lru_cache(maxsize=8)
-def partial_table(store: ModelStore) -> PartialTable:
-    """The table of a model, read once a process."""
-    return PartialTable(store)
+def partial_table(models: Path, version: ModelVersion) -> PartialTable:
+    """The table of a model in the home's `models` directory, read once a process."""
+    return PartialTable(ModelStore(models, version))
 
 
 class PartialsGiver:
@@ -76,10 +80,12 @@ class PartialsGiver:
         ids = tuple(parse_enterprise_id(text) for text in asked.enterprise_ids)
         if not ids or len(set(ids)) != len(ids):
             raise PeerError("a list of enterprises is empty or names one twice")
-        store = ModelStore(self._run.home.directory / "models", ModelVersion(asked.model_version))
-        words = partial_table(store).words(ids)
-        AnsweredSets(self._run.home.directory / "answered.sqlite").claim(store.version, bank, ids, request.departments)
-        context = self._run.mask_context(turn, Purpose.PARTIALS, bank, request.departments)
+        version = ModelVersion(asked.model_version)
+        words = partial_table(self._run.home.directory / "models", version).words(ids)
+        AnsweredSets(self._run.home.directory / "answered.sqlite").claim(version, bank, ids, request.departments)
+        # The list is part of the context: if departments were given different lists, nothing cancels.
+        direction = f"{bank}/{hashlib.sha256(asked.encode()).hexdigest()}"
+        context = self._run.mask_context(turn, Purpose.PARTIALS, direction, request.departments)
         masked = (words + self._run.secrets.zero_sum_mask(context, len(words))) % np.uint64(ADDITION.plain_modulus)
         key = self._run.bank_keys[bank].scoring
         return PartialsReply(ciphertexts=tuple(self._workers.encrypt_partials(key, masked)))
