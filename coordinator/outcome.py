@@ -121,4 +121,6 @@ def _block_facts(report: BlockReport) -> dict[str, Any]:
         "features": report.features,
         "parameters": report.parameters,
         "spread_points": round(report.spread_points, 3),
+        # What stands for a department that is down when a score is asked for.
+        "mean_log_odds": report.mean_log_odds,
     }

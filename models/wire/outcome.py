@@ -16,6 +16,9 @@ import msgspec
 from models.wire.codec import Blob, Count, Digest, Name, WireMessage
 from models.wire.training import Turn
 
+MEAN_DECIMALS = 3
+"""A block's mean is published to so many decimals: far below a point, and too coarse to tell of a single row."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateRequest(WireMessage):
@@ -55,6 +58,7 @@ class BlockReport(WireMessage):
     features: Count
     parameters: Count
     spread_points: Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # standard deviation of its points over the cohort
+    mean_log_odds: Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]  # over the cohort; 0 from a bank, never left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ class BankFinisher:
             features=0 if block is None else len(block.feature_names),
             parameters=own.size,
             spread_points=spread,
+            mean_log_odds=0.0,
         )
 
     def activate(self, request: ActivateRequest) -> Done:
