@@ -53,6 +53,8 @@ def read_bytes(path: Path, limits: TableLimits) -> bytes:
     try:
         if path.is_dir():
             raise refusal(path, Fault(reason="it is a directory"))
+        if path.exists() and not path.is_file():
+            raise refusal(path, Fault(reason="it is no regular file"))
         with path.open("rb") as file:
             data = file.read(limits.file_bytes + 1)
     except FileNotFoundError as error:

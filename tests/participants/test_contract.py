@@ -77,6 +77,12 @@ def test_a_contract_that_is_wrong_is_refused_with_the_place(old: str, new: str, 
     assert "\n" not in caught.value.message
 
 
+def test_the_contract_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "data-contract.md").read_text(encoding="utf-8")
+    contract = DataContract.from_toml(page.split("```toml\n")[1].split("```")[0])
+    assert [item.name for item in contract.features] == ["late_filings_24m", "tax_credit_rating"]
+
+
 def test_free_text_cannot_be_a_feature() -> None:
     with pytest.raises(ContractRefused, match="free text"):
         Item(name="note", title="Note", type=ItemType.TEXT, feature=True)

@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,8 @@ def test_files_that_are_no_tables_are_one_clear_error(tmp_path: Path) -> None:
     assert faults(refused(tmp_path)) == {(None, "it is a directory"): ()}
     assert faults(refused(tmp_path / "missing")) == {(None, "there is no such file"): ()}
     refused(tmp_path / "a\x00b")
+    os.mkfifo(tmp_path / "pipe")
+    assert faults(refused(tmp_path / "pipe")) == {(None, "it is no regular file"): ()}
     assert refused(tmp_path / "neither").faults[0].rows == (2,)
 
 
