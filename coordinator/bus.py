@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 
 from coordinator.errors import DirectoryIncomplete, LossReason, ParticipantRefused, ParticipantsLost
@@ -26,7 +27,11 @@ from models.wire.transport import Refusal, ReplyHeader, RequestHeader, Transport
 
 _FIRST_PAUSE_SECONDS: Final = 0.01
 _PAUSE_GROWTH: Final = 1.5
-_NODE_UNAVAILABLE: Final = 5  # flwr.common.constant.ErrorCode
+_LOSS_BY_ERROR_CODE: Final = {
+    ErrorCode.MESSAGE_UNAVAILABLE: LossReason.NO_REPLY,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE: LossReason.NO_REPLY,
+    ErrorCode.NODE_UNAVAILABLE: LossReason.UNAVAILABLE,
+}
 
 
 class Clock(Protocol):
@@ -182,7 +187,7 @@ class Bus:
 
 
 def _loss(error: Error) -> LossReason:
-    return LossReason.UNAVAILABLE if error.code == _NODE_UNAVAILABLE else LossReason.CRASHED
+    return _LOSS_BY_ERROR_CODE.get(error.code, LossReason.CRASHED)
 
 
 def _records(header: RequestHeader, requests: Mapping[ParticipantId, bytes]) -> dict[ParticipantId, RecordDict]:

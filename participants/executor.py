@@ -16,6 +16,8 @@ import argparse
 import importlib
 import logging
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +148,8 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.umask(0o077)
+    # Ended in order, so that worker processes of the node's end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.getLogger("httpx").setLevel(logging.WARNING)
     shorten_object_backoff()
     app = load_app(options.client_app)

@@ -260,3 +260,22 @@ def test_participants_are_waited_for_by_name() -> None:
     with pytest.raises(DirectoryIncomplete) as missing:
         find_participants(grid, {TAX, BANK}, deadline_seconds=10, clock=clock)
     assert missing.value.missing == (BANK,)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (ErrorCode.MESSAGE_UNAVAILABLE, LossReason.NO_REPLY),
+        (ErrorCode.REPLY_MESSAGE_UNAVAILABLE, LossReason.NO_REPLY),
+        (ErrorCode.NODE_UNAVAILABLE, LossReason.UNAVAILABLE),
+        (ErrorCode.CLIENT_APP_CRASHED, LossReason.CRASHED),
+        (ErrorCode.CLIENT_APP_RAISED_EXCEPTION, LossReason.CRASHED),
+        (999, LossReason.CRASHED),
+    ],
+)
+def test_what_the_carrier_reports_becomes_a_reason_without_its_text(code: int, reason: LossReason) -> None:
+    bus, _, _ = make_bus(lambda request, _: Message(Error(code, "secret value 42"), reply_to=request))
+    with pytest.raises(ParticipantsLost) as lost:
+        call(bus, TAX)
+    assert lost.value.lost == {TAX: reason}
+    assert "secret" not in f"{lost.value} {lost.value.advice}"
