@@ -16,7 +16,7 @@ An empty field is a missing value. In a Parquet file null and NaN are.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -100,14 +100,16 @@ def _header_faults(header: list[str], wanted: Sequence[Item], optional: Sequence
     return faults
 
 
-def _parse_parquet(path: Path, data: bytes, limits: TableLimits, check_header: object) -> TextTable:
+def _parse_parquet(
+    path: Path, data: bytes, limits: TableLimits, check_header: Callable[[list[str]], list[Fault]]
+) -> TextTable:
     damaged = refusal(path, Fault(reason="it is a damaged or truncated Parquet file"))
     if not data.endswith(_PARQUET_MAGIC):
         raise damaged
     try:
         header = list(pl.read_parquet_schema(io.BytesIO(data)))
         rows = pl.scan_parquet(io.BytesIO(data)).select(pl.len()).collect().item()
-        faults = check_header(header) if callable(check_header) else []
+        faults = check_header(header)
         if len(header) > limits.columns or rows > limits.rows:
             faults.insert(0, Fault(reason=f"more than {limits.rows} rows or {limits.columns} columns"))
         if not faults:
