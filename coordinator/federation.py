@@ -43,7 +43,7 @@ class Federation:
 
 
 def sum_of_words(shares: Iterable[bytes]) -> bytes:
-    """The sum modulo 2^64, word by word, of shares of one length; raises `MalformedMessage` if they differ in length."""
+    """The sum modulo 2^64, word by word, of shares; raises `MalformedMessage` if they differ in length."""
     total: np.ndarray[tuple[int], np.dtype[np.uint64]] | None = None
     for share in shares:
         if len(share) % WORD_BYTES:

@@ -37,7 +37,6 @@ class RunPlan(WireMessage):
     parameter_limit: Annotated[int, msgspec.Meta(ge=4, le=100_000)]  # of the largest block
     smoothness: _Positive  # weight of squared second differences between neighbouring bins
     ridge: _Positive  # weight of squared parameters
-    stride: Annotated[int, msgspec.Meta(ge=256, le=4096)]  # rows a ciphertext of residuals
 
     @classmethod
     def decode(cls, data: bytes) -> RunPlan:

@@ -48,3 +48,4 @@ class Purpose(StrEnum):
     STATISTICS = "statistics"  # restricted objective, among banks
     EVALUATION = "evaluation"  # score histograms by label, among banks
     PARTIALS = "partials"  # partial scores, among departments
+    ONLINE = "online"  # one enterprise's partial score, among departments

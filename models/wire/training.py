@@ -76,7 +76,7 @@ class Residuals(WireMessage):
 
     key_fingerprint: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     rows: Count
-    stride: Count
+    stride: Annotated[int, msgspec.Meta(ge=256, le=4096)]
     magnitude_bits: Count
     chunks: tuple[Blob, ...]
 

@@ -1,8 +1,8 @@
 """The banks cut the features that they share, and learn their common base rate and curvature, by masked sums.
 
 Numbers are counted in fixed public cells about an eighth wide and cut at the quantiles of the summed counts;
-categories, which the contract must list, are counted by name. What each party learns stands in `participants/bank/group.py`: a bank sees sums
-over banks, the bureau uniform words.
+categories, which the contract must list, are counted by name. What each party learns stands in
+`participants/bank/group.py`: a bank sees sums over banks, the bureau uniform words.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ from participants.bank.cohort import BankCohort
 from participants.bank.group import BankGroup
 from participants.bank.held_out import HeldOutScores
 from participants.bank.own_block import OwnBlock
+from participants.bank.packing import choose_stride
 from participants.bank.search import BankSearch
 from participants.run import Run, received
 
@@ -171,7 +172,7 @@ class BankTrainer:
     def _encrypted_residuals(self, turn: Turn) -> bytes:
         scaled = np.rint(self._search.residuals() * 2.0**self._fraction_bits).astype(np.int64)
         vector = self._workers.encrypt_vector(
-            self._key, scaled, stride=self._run.plan.stride, magnitude_bits=self._fraction_bits + WEIGHT_BITS
+            self._key, scaled, stride=self._stride, magnitude_bits=self._fraction_bits + WEIGHT_BITS
         )
         message = Residuals(
             key_fingerprint=vector.key_fingerprint,
@@ -206,7 +207,7 @@ class BankTrainer:
         if products.columns > self._begin.largest_block:
             raise PeerError("a department asks for more inner products than its block has parameters")
         words = self._workers.decrypt_products(
-            self._key, products.ciphertexts, columns=products.columns, stride=self._run.plan.stride
+            self._key, products.ciphertexts, columns=products.columns, stride=self._stride
         )
         if len(turn.banks) > 1:
             context = self._run.mask_context(turn, Purpose.OPENED, department, turn.banks)
@@ -246,6 +247,14 @@ class BankTrainer:
     @cached_property
     def _rows(self) -> int:
         return sum(cohort.rows for cohort in self._begin.cohorts)
+
+    @cached_property
+    def _stride(self) -> int:
+        return choose_stride(
+            rows=len(self._cohort.labels),
+            largest_block=self._begin.largest_block,
+            departments=len(self._run.plan.departments),
+        )
 
     @cached_property
     def _fraction_bits(self) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from crypto.errors import PeerError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
 
-_TABLE = """CREATE TABLE IF NOT EXISTS answered (
+TABLE = """CREATE TABLE IF NOT EXISTS answered (
     question BLOB PRIMARY KEY,  -- SHA-256 of model, bank and enterprise, first 16 bytes
     members BLOB NOT NULL       -- SHA-256 of the set
 ) WITHOUT ROWID"""
@@ -33,15 +33,26 @@ class AnsweredSets:
         self, version: ModelVersion, bank: ParticipantId, ids: Sequence[EnterpriseId], departments: Sequence[str]
     ) -> None:
         """Record that these are answered with this set; raises `PeerError` if one was answered with another."""
-        members = hashlib.sha256("\n".join(departments).encode()).digest()
-        rows = [(hashlib.sha256(f"{version}\n{bank}\n{name}".encode()).digest()[:16], members) for name in ids]
         with closing(sqlite3.connect(self._path, timeout=30)) as database, database:
-            database.execute(_TABLE)
-            for question, _ in rows:
-                known = database.execute("SELECT members FROM answered WHERE question = ?", (question,)).fetchone()
-                if known is not None and known[0] != members:
-                    raise PeerError(
-                        "an enterprise was already answered with another set of departments",
-                        advice="ask again when the same departments are up, or under a new model version",
-                    )
-            database.executemany("INSERT OR IGNORE INTO answered VALUES (?, ?)", rows)
+            database.execute(TABLE)
+            claim_set(database, version, bank, ids, departments)
+
+
+def claim_set(
+    database: sqlite3.Connection,
+    version: ModelVersion,
+    bank: ParticipantId,
+    ids: Sequence[EnterpriseId],
+    departments: Sequence[str],
+) -> None:
+    """Do what `AnsweredSets.claim` does within a transaction of the caller's, where `TABLE` exists."""
+    members = hashlib.sha256("\n".join(departments).encode()).digest()
+    rows = [(hashlib.sha256(f"{version}\n{bank}\n{name}".encode()).digest()[:16], members) for name in ids]
+    for question, _ in rows:
+        known = database.execute("SELECT members FROM answered WHERE question = ?", (question,)).fetchone()
+        if known is not None and known[0] != members:
+            raise PeerError(
+                "an enterprise was already answered with another set of departments",
+                advice="ask again when the same departments are up, or under a new model version",
+            )
+    database.executemany("INSERT OR IGNORE INTO answered VALUES (?, ?)", rows)

@@ -143,16 +143,13 @@ class DepartmentTrainer:
         )
 
     def _multiply(self, bank: ParticipantId, residuals: Residuals) -> tuple[Products, NDArray[np.uint64]]:
-        name = f"{self._run.me}/{self._run.plan.run_id}/{bank}"
-        stride = self._run.plan.stride
-        if residuals.stride != stride:
-            raise PeerError("residuals are packed with another stride than the plan's")
+        name = f"{self._run.me}/{self._run.plan.run_id}/{bank}/{residuals.stride}"
         if not self._workers.holds(name):
-            self._workers.encode_matrix(name, self.block.columns(self.codes(bank)), stride=stride)
+            self._workers.encode_matrix(name, self.block.columns(self.codes(bank)), residuals.stride)
         vector = EncryptedVector(
             key_fingerprint=residuals.key_fingerprint,
             rows=residuals.rows,
-            stride=stride,
+            stride=residuals.stride,
             magnitude_bits=residuals.magnitude_bits,
             chunks=residuals.chunks,
         )

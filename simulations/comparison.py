@@ -1,0 +1,199 @@
+"""What a federated run is compared with: everything pooled in the clear.
+
+Only a simulation can do this: it opens the homes of all participants after a run and puts their columns and labels side
+by side, rows in the order of the banks' cohorts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crypto.identifiers import ParticipantId, RunId
+from models.block_file import block_from_bytes
+from models.metrics import auc, ks
+from models.reference import Design, PooledOptimum, minimise_pooled, pooled_xgboost
+from participants.bank.binner import own_block, own_codes
+from participants.bank.book import BankBook
+from participants.bank.cohort import BankCohort
+from participants.bank.search import BankSearch
+from participants.department.store import DepartmentStore
+from participants.features import FeatureValues
+from participants.home import Home
+from participants.ledger import FileLedger
+from participants.run import Run
+from simulations.founding import FoundedFederation
+
+Vector = NDArray[np.float64]
+
+BANKS = ParticipantId("banks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """How well predictions rank the rows held out."""
+
+    auc: float
+    ks: float
+
+
+class PooledRun:
+    """All that the participants of a finished run hold, on one table."""
+
+    def __init__(self, federation: FoundedFederation, run_id: str, *, rounds: int) -> None:
+        self._federation = federation
+        self._runs = {name: _open(path, run_id) for name, path in federation.homes.items()}
+        self._rounds = rounds
+        self._cohorts = {
+            bank: BankCohort(self._runs[bank], BankBook(federation.homes[bank] / "data")) for bank in federation.banks
+        }
+
+    @cached_property
+    def labels(self) -> Vector:
+        """Labels of all rows, 0 where unknown; `(rows,)`."""
+        return np.nan_to_num(self._stack([cohort.labels for cohort in self._cohorts.values()]))
+
+    @cached_property
+    def weights(self) -> Vector:
+        """Weights in training, `(rows,)`."""
+        return self._stack([cohort.weights for cohort in self._cohorts.values()])
+
+    @cached_property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Rows held out, `(rows,)`."""
+        return np.concatenate([cohort.is_held_out for cohort in self._cohorts.values()])
+
+    @cached_property
+    def bank_of_row(self) -> NDArray[np.int64]:
+        """Which bank's cohort each row is of, `(rows,)`."""
+        return np.repeat(np.arange(len(self._cohorts)), [len(cohort.labels) for cohort in self._cohorts.values()])
+
+    @cached_property
+    def federated_log_odds(self) -> Vector:
+        """The log-odds that the banks reached, `(rows,)`."""
+        parts = []
+        for bank, cohort in self._cohorts.items():
+            search = BankSearch(self._runs[bank].store, np.nan_to_num(cohort.labels), cohort.weights)
+            search.go_to(self._rounds)
+            parts.append(search.log_odds())
+        return self._stack(parts)
+
+    @cached_property
+    def designs(self) -> dict[ParticipantId, Design]:
+        """Columns and penalty of each block; that of the banks is one."""
+        designs = {department: self._department_design(department) for department in self._federation.departments}
+        blocks = {bank: own_block(self._runs[bank]) for bank in self._federation.banks}
+        columns = [block.columns(own_codes(self._runs[bank])) for bank, block in blocks.items() if block is not None]
+        block = blocks[self._federation.banks[0]]
+        if block is not None:
+            plan = self._plan
+            designs[BANKS] = Design(
+                columns=np.concatenate(columns), penalty=block.penalty_matrix(plan.smoothness, plan.ridge)
+            )
+        return designs
+
+    def optimum(self) -> PooledOptimum:
+        """The exact optimum of the same objective on the pooled columns."""
+        return minimise_pooled(tuple(self.designs.values()), self.labels, self.weights)
+
+    def quality(self, predictions: Vector) -> Quality:
+        """AUC and KS of predictions `(rows,)` of default on the rows held out."""
+        labels, predicted = self.labels[self.held_out], predictions[self.held_out]
+        return Quality(auc=auc(labels, predicted), ks=ks(labels, predicted))
+
+    def alone(self) -> dict[ParticipantId, Vector]:
+        """Log-odds `(rows,)` that each block reaches alone, with everybody's labels."""
+        log_odds = {}
+        for name, design in self.designs.items():
+            optimum = minimise_pooled([design], self.labels, self.weights)
+            log_odds[name] = optimum.log_odds([design.columns])
+        return log_odds
+
+    def banks_alone(self) -> dict[ParticipantId, Quality]:
+        """What each bank reaches with its own features and borrowers, on its own rows held out.
+
+        Banks without features, or with too few borrowers of either kind to say, are left out.
+        """
+        if BANKS not in self.designs:
+            return {}
+        design = self.designs[BANKS]
+        qualities = {}
+        for index, bank in enumerate(self._cohorts):
+            mine = self.bank_of_row == index
+            weights = np.where(mine, self.weights, 0.0)
+            held_out = self.held_out & mine
+            if min(_both(self.labels[weights > 0]), _both(self.labels[held_out])) == 0:
+                continue
+            predictions = minimise_pooled([design], self.labels, weights).log_odds([design.columns[held_out]])
+            qualities[bank] = Quality(
+                auc=auc(self.labels[held_out], predictions), ks=ks(self.labels[held_out], predictions)
+            )
+        return qualities
+
+    def xgboost(self, *, seed: int) -> Vector:
+        """Log-odds `(rows,)` of boosted trees on all raw features: neither additive nor private."""
+        return pooled_xgboost(self._raw_features(), self.labels, self.weights > 0, seed=seed, threads=2)
+
+    def _raw_features(self) -> Vector:
+        ids = [enterprise for cohort in self._cohorts.values() for enterprise in cohort.enterprise_ids]
+        columns = [
+            column
+            for department in self._federation.departments
+            for column in _numbers(DepartmentStore(self._federation.homes[department] / "data").features(ids))
+        ]
+        features = [cohort.features() for cohort in self._cohorts.values()]
+        own = {name: [one[name] for one in features] for name in features[0]}
+        columns.extend(column for parts in own.values() for column in _numbers({"": _joined(parts)}))
+        return np.column_stack(columns)
+
+    def _department_design(self, department: ParticipantId) -> Design:
+        run, plan = self._runs[department], self._plan
+        block = block_from_bytes(run.store.read_bytes("block"))
+        codes: list[NDArray[Any]] = [run.store.read_arrays(f"codes/{bank}")["codes"] for bank in self._cohorts]
+        return Design(
+            columns=block.columns(np.concatenate(codes)), penalty=block.penalty_matrix(plan.smoothness, plan.ridge)
+        )
+
+    @property
+    def _plan(self) -> Any:
+        return self._runs[self._federation.banks[0]].plan
+
+    @staticmethod
+    def _stack(parts: list[Vector]) -> Vector:
+        return np.concatenate(parts)
+
+
+def _open(home: Any, run_id: str) -> Run:
+    opened = Home.open(home)
+    return Run(opened, opened.identity(), FileLedger(home / "ledger"), RunId(run_id))
+
+
+def _both(labels: Vector) -> int:
+    """How many of the rarer outcome there are."""
+    return int(min((labels == 0).sum(), (labels == 1).sum()))
+
+
+def _joined(parts: list[FeatureValues]) -> FeatureValues:
+    """One feature of several banks, one after the other."""
+    if any(isinstance(part, list) for part in parts):
+        return [None if value is None else str(value) for part in parts for value in part]
+    return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+
+
+def _numbers(features: Mapping[str, FeatureValues]) -> list[Vector]:
+    """Features as columns of numbers: the commonest categories become indicators."""
+    columns: list[Vector] = []
+    for values in features.values():
+        if not isinstance(values, list):
+            columns.append(values)
+            continue
+        names, counts = np.unique([str(value) for value in values], return_counts=True)
+        common = names[np.argsort(-counts, kind="stable")[:32]]
+        texts = np.array([str(value) for value in values])
+        columns.extend((texts == name).astype(np.float64) for name in common)
+    return columns

@@ -1,0 +1,49 @@
+"""Founding a federation on one machine: a home for every participant, with keys, pins and imported data.
+
+In a real federation each participant does this for itself and fingerprints are compared by telephone. Here one person
+plays all of them, so everybody pins everybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.identifiers import ParticipantId, Role
+from participants.bank.book import BankBook
+from participants.department.store import DepartmentStore
+from participants.home import Home
+from simulations.federation_data import DepartmentData, FederationData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundedFederation:
+    """All homes of a federation in one directory."""
+
+    directory: Path
+    homes: dict[ParticipantId, Path]
+    departments: tuple[ParticipantId, ...]
+    banks: tuple[ParticipantId, ...]
+    titles: dict[ParticipantId, str]
+
+
+def found(data: FederationData, directory: Path) -> FoundedFederation:
+    """Write the data as files, make every participant's home below `directory`, import its file, and pin everybody."""
+    files = data.write(directory / "files", table_format="parquet")
+    homes: dict[ParticipantId, Home] = {}
+    for member in data.members:
+        name, path = member.participant_id, directory / "homes" / member.participant_id
+        role = Role.DEPARTMENT if isinstance(member, DepartmentData) else Role.BANK
+        homes[name] = Home.create(path, participant_id=name, role=role, title=member.title)
+        store = DepartmentStore if role is Role.DEPARTMENT else BankBook
+        store.create(path / "data", member.contract).import_file(files[name])
+    identities = {name: home.identity().public for name, home in homes.items()}
+    for home in homes.values():
+        home.pin(identities)
+    return FoundedFederation(
+        directory=directory,
+        homes={name: home.directory for name, home in homes.items()},
+        departments=tuple(sorted(member.participant_id for member in data.departments)),
+        banks=tuple(sorted(member.participant_id for member in data.banks)),
+        titles={member.participant_id: member.title for member in data.members},
+    )
