@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from flwr.app import Context, RecordDict
 from flwr.app.user_config import UserConfig
 
 from coordinator.server_app import app
 from models.wire.plan import RunPlan
 from simulations.engines.deployment import run_on_flower
-from simulations.engines.local_grid import RUN_ID, TASK_ID, LocalGrid, Recorder
+from simulations.engines.local_grid import Recorder, run_in_process
 from simulations.founding import FoundedFederation
 
 Engine = Literal["local", "flower"]
@@ -25,7 +22,6 @@ News = Callable[[dict[str, Any]], None]
 
 SERVER_APP = "coordinator.server_app:app"
 EXCHANGE_SECONDS = 300.0
-FOLLOW_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +66,8 @@ def run_federation(
 
     Only the engine in this process shows its traffic to a `recorder`.
     """
-    bureau = federation.directory / "bureau"
-    bureau.mkdir(mode=0o700, exist_ok=True)
+    bureau = federation.directory / "bureau" / plan.run_id
+    bureau.mkdir(mode=0o700, parents=True)
     (bureau / "plan").write_bytes(plan.encode())
     config: UserConfig = {
         "plan-path": str(bureau / "plan"),
@@ -79,54 +75,44 @@ def run_federation(
         "resume": False,
         "deadline-seconds": EXCHANGE_SECONDS,
     }
-    if engine == "flower":
-        data = run_on_flower(
-            SERVER_APP,
-            federation.homes,
-            config,
-            directory=federation.directory / "flower",
-            progress=lambda line: news(json.loads(line)),
-        )
-        result: dict[str, Any] = json.loads(data)
-        return result
-    return _run_here(federation, config, recorder, news)
+    return _conduct(federation, bureau, config, engine=engine, recorder=recorder, news=news)
 
 
-def _run_here(
-    federation: FoundedFederation, config: UserConfig, recorder: Recorder | None, news: News
+def resume_federation(
+    federation: FoundedFederation,
+    run_id: str,
+    *,
+    engine: Engine = "local",
+    recorder: Recorder | None = None,
+    news: News = lambda _: None,
 ) -> dict[str, Any]:
-    bureau = federation.directory / "bureau"
-    local: UserConfig = {
-        **config,
-        "result-path": str(bureau / "result.json"),
-        "progress-path": str(bureau / "progress.jsonl"),
+    """Take up a stopped run after its last finished round; as `run_federation` otherwise."""
+    bureau = federation.directory / "bureau" / run_id
+    config: UserConfig = {
+        "plan-path": str(bureau / "plan"),
+        "bureau-directory": str(bureau),
+        "resume": True,
+        "deadline-seconds": EXCHANGE_SECONDS,
     }
-    with LocalGrid(federation.homes, recorder=recorder) as grid, _followed(bureau / "progress.jsonl", news):
-        app(grid=grid, context=Context(RUN_ID, TASK_ID, {}, RecordDict(), local))
-    result: dict[str, Any] = json.loads(Path(str(local["result-path"])).read_bytes())
+    return _conduct(federation, bureau, config, engine=engine, recorder=recorder, news=news)
+
+
+def _conduct(
+    federation: FoundedFederation,
+    bureau: Path,
+    config: UserConfig,
+    *,
+    engine: Engine,
+    recorder: Recorder | None,
+    news: News,
+) -> dict[str, Any]:
+    def progress(line: str) -> None:
+        news(json.loads(line))
+
+    if engine == "flower":
+        directory = bureau / f"flower-{secrets.token_hex(4)}"
+        data = run_on_flower(SERVER_APP, federation.homes, config, directory=directory, progress=progress)
+    else:
+        data = run_in_process(app, federation.homes, config, directory=bureau, recorder=recorder, progress=progress)
+    result: dict[str, Any] = json.loads(data)
     return result
-
-
-@contextmanager
-def _followed(path: Path, news: News) -> Iterator[None]:
-    """Pass on each line of JSON that is added to a file, until the context ends."""
-    path.write_bytes(b"")
-    ended = threading.Event()
-    follower = threading.Thread(target=_follow, args=(path, news, ended), name="progress", daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        follower.join()
-
-
-def _follow(path: Path, news: News, ended: threading.Event) -> None:
-    with path.open(encoding="utf-8") as lines:
-        while True:
-            last = ended.is_set()
-            for line in lines:
-                news(json.loads(line))
-            if last:
-                return
-            ended.wait(FOLLOW_SECONDS)
