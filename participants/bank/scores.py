@@ -69,7 +69,7 @@ class BankScores:
         """Decrypt the sums, add this bank's own part, and keep the scores."""
         ids = self._applicants()
         words = self._workers.decrypt_sums(self._key, request.ciphertexts, count=len(ids))
-        log_odds = signed_partials(words) + own_log_odds(self._model(), self._book, ids)
+        log_odds = signed_partials(words) + OwnPart(self._model()).log_odds(self._book, ids)
         scale = PointsScale()
         table = pl.DataFrame(
             {
@@ -111,11 +111,17 @@ def signed_partials(words: NDArray[np.uint64]) -> Vector:
     return signed.astype(np.float64) * 2.0**-PARTIAL_FRACTION_BITS
 
 
-def own_log_odds(model: ModelStore, book: BankBook, ids: list[EnterpriseId]) -> Vector:
-    """The bank's own part of the log-odds `(enterprises,)`: the intercept and the block that banks share."""
-    intercept = float(model.facts()["intercept"])
-    data = model.block()
-    if not data:
-        return np.full(len(ids), intercept)
-    block: Block = block_from_bytes(data)
-    return intercept + block.image(block.encode(book.features(ids)), block.weights_array())
+class OwnPart:
+    """The bank's own part of a model: the intercept and the block that banks share."""
+
+    def __init__(self, model: ModelStore) -> None:
+        self._intercept = float(model.facts()["intercept"])
+        data = model.block()
+        self._block: Block | None = block_from_bytes(data) if data else None
+
+    def log_odds(self, book: BankBook, ids: list[EnterpriseId]) -> Vector:
+        """Log-odds of default `(enterprises,)`; features are missing for who is not in the book."""
+        if self._block is None:
+            return np.full(len(ids), self._intercept)
+        codes = self._block.encode(book.features(ids))
+        return self._intercept + self._block.image(codes, self._block.weights_array())

@@ -1,0 +1,188 @@
+"""A federation whose model was drawn at random and not trained: homes that answer score requests, in seconds.
+
+Everything about it is real but the numbers: keys, pins, signed documents, a verified run, a manifest, each department's
+table of partials, a bank's book with one feature and the block for it. Tests and benchmarks of scoring stand on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from crypto.documents import canonical_json
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
+from crypto.identity import ParticipantDocument
+from models.additive import BinnedBlock
+from models.block_file import block_to_bytes
+from models.feature_bins import FeatureBins, FeatureKind
+from models.wire.envelope import post
+from models.wire.outcome import MEAN_DECIMALS
+from models.wire.plan import RunPlan
+from models.wire.scoring import PARTIAL_FRACTION_BITS
+from models.wire.setup import MeetRequest
+from participants.bank.book import BankBook
+from participants.contract import Category, DataContract, Item, ItemType
+from participants.home import Home
+from participants.ledger import FileLedger
+from participants.model_store import ModelStore, model_version
+from participants.run import Run
+
+INTERCEPT: Final = -2.5
+TURNOVER: Final = FeatureBins(name="turnover", kind=FeatureKind.NUMBER, edges=(1.0, 2.0, 3.0))
+TURNOVER_WEIGHTS: Final = (0.5, 0.1, -0.2, -0.4, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFederation:
+    """Homes, and the numbers that were drawn.
+
+    partials: (departments, enterprises). absent, means: (departments,). turnover: (enterprises,), at every bank.
+    """
+
+    homes: dict[ParticipantId, Path]
+    departments: tuple[ParticipantId, ...]
+    banks: tuple[ParticipantId, ...]
+    version: ModelVersion
+    enterprise_ids: tuple[EnterpriseId, ...]
+    partials: NDArray[np.int64]
+    absent: NDArray[np.int64]
+    means: NDArray[np.float64]
+    turnover: NDArray[np.float64]
+
+    def log_odds(self, enterprise: int, departments: Sequence[ParticipantId] | None = None) -> float:
+        """What a bank should find for the enterprise of this row, if these departments (all) answer."""
+        answer = np.array([departments is None or name in departments for name in self.departments])
+        summed = float(self.partials[answer, enterprise].sum()) * 2.0**-PARTIAL_FRACTION_BITS
+        own = INTERCEPT + TURNOVER_WEIGHTS[int(TURNOVER.encode(self.turnover[[enterprise]])[0])]
+        return own + summed + float(self.means[~answer].sum())
+
+
+def draw_federation(
+    directory: Path,
+    *,
+    departments: int,
+    banks: int = 1,
+    enterprise_ids: Sequence[EnterpriseId],
+    rng: np.random.Generator,
+    run_id: str = "drawn",
+) -> DrawnFederation:
+    """Make the homes below `directory`, introduce them to each other, and give each its part of a drawn model."""
+    homes = _homes(directory, departments, banks)
+    of_role = {role: tuple(sorted(name for name in homes if homes[name].role is role)) for role in Role}
+    plan = _plan(run_id, of_role[Role.DEPARTMENT], of_role[Role.BANK])
+    _introduce(homes, plan)
+    partials = np.rint(rng.normal(0, 0.4, (departments, len(enterprise_ids) + 1)) * 2.0**PARTIAL_FRACTION_BITS)
+    table = partials.astype(np.int64)
+    means = np.round(table[:, :-1].mean(axis=1) * 2.0**-PARTIAL_FRACTION_BITS, MEAN_DECIMALS)
+    manifest = canonical_json(
+        {
+            "run_id": run_id,
+            "blocks": {
+                name: {"mean_log_odds": float(mean)} for name, mean in zip(plan.departments, means, strict=True)
+            },
+        }
+    )
+    for name, row in zip(plan.department_ids, table, strict=True):
+        arrays = {"enterprise_ids": _as_bytes(enterprise_ids), "partials": row[:-1], "missing": row[-1:]}
+        _write(homes[name], manifest, {"run_id": run_id}, arrays)
+    turnover = rng.uniform(0, 4, len(enterprise_ids))
+    block = block_to_bytes(BinnedBlock([TURNOVER], np.array(TURNOVER_WEIGHTS)))
+    for name in plan.bank_ids:
+        _fill_book(homes[name], enterprise_ids, turnover)
+        arrays = {"trained_on": np.zeros(len(enterprise_ids), np.uint8)}
+        _write(homes[name], manifest, {"run_id": run_id, "intercept": INTERCEPT}, arrays, block)
+    return DrawnFederation(
+        homes={name: home.directory for name, home in homes.items()},
+        departments=plan.department_ids,
+        banks=plan.bank_ids,
+        version=model_version(manifest),
+        enterprise_ids=tuple(enterprise_ids),
+        partials=table[:, :-1],
+        absent=table[:, -1],
+        means=means,
+        turnover=turnover,
+    )
+
+
+def _homes(directory: Path, departments: int, banks: int) -> dict[ParticipantId, Home]:
+    names = [(f"department-{i:02d}", Role.DEPARTMENT) for i in range(1, departments + 1)]
+    names += [(f"bank-{i:02d}", Role.BANK) for i in range(1, banks + 1)]
+    homes = {
+        ParticipantId(name): Home.create(directory / name, participant_id=ParticipantId(name), role=role, title=name)
+        for name, role in names
+    }
+    identities = {name: home.identity().public for name, home in homes.items()}
+    for home in homes.values():
+        home.pin(identities)
+    return homes
+
+
+def _plan(run_id: str, departments: tuple[ParticipantId, ...], banks: tuple[ParticipantId, ...]) -> RunPlan:
+    return RunPlan(
+        run_id=run_id,
+        purpose="scores by a model that was drawn",
+        departments=departments,
+        banks=banks,
+        maximum_rounds=1,
+        tolerance=1e-4,
+        block="binned",
+        maximum_bins=2,
+        parameter_limit=4,
+        smoothness=1.0,
+        ridge=1.0,
+    )
+
+
+def _introduce(homes: dict[ParticipantId, Home], plan: RunPlan) -> None:
+    """Have everybody verify everybody's document, as the set-up of a run does."""
+    documents, keys = {}, {}
+    for name, home in homes.items():
+        paillier_modulus = lattice_fingerprint = None
+        if home.role is Role.BANK:
+            bank = home.bank_keys()
+            lattice = bank.public_lattice_keys()
+            keys[name] = lattice.encode()
+            paillier_modulus, lattice_fingerprint = bank.paillier.public.modulus, lattice.fingerprint()
+        identity = home.identity()
+        document = ParticipantDocument(
+            participant_id=name,
+            role=home.role,
+            title=home.title,
+            identity=identity.public,
+            paillier_modulus=paillier_modulus,
+            lattice_key_fingerprint=lattice_fingerprint,
+        )
+        documents[name] = document.sign(identity)
+    met = MeetRequest(run_id=plan.run_id, documents=post(documents), lattice_keys=post(keys), bank_features=())
+    for home in homes.values():
+        run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), plan.run)
+        run.begin(plan)
+        run.meet(met)
+
+
+def _fill_book(home: Home, enterprise_ids: Sequence[EnterpriseId], turnover: NDArray[np.float64]) -> None:
+    item = Item(name=TURNOVER.name, title="Turnover on the account", type=ItemType.NUMBER, feature=True)
+    category = Category(name="account", title="Account", items=(item,))
+    contract = DataContract(holder=home.participant_id, title=home.title, categories=(category,))
+    book = BankBook.create(home.directory / "data", contract)
+    table = pl.DataFrame({"enterprise_id": enterprise_ids, "default": [0] * len(enterprise_ids), item.name: turnover})
+    path = home.directory / "book.parquet"
+    table.write_parquet(path)
+    book.import_file(path)
+    path.unlink()
+
+
+def _write(
+    home: Home, manifest: bytes, facts: dict[str, object], arrays: dict[str, NDArray[np.generic]], block: bytes = b""
+) -> None:
+    ModelStore(home.directory / "models", model_version(manifest)).write(manifest, facts, block=block, arrays=arrays)
+
+
+def _as_bytes(ids: Sequence[EnterpriseId]) -> NDArray[np.uint8]:
+    return np.frombuffer("".join(ids).encode("ascii"), np.uint8).reshape(len(ids), -1)

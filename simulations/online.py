@@ -1,0 +1,173 @@
+"""Online scores over founded homes, in this process and through encoded bytes.
+
+`OnlineFederation` keeps every department's scorer, the bureau's gateway and a bank's client; `score_one` opens one,
+asks one question and closes it. The recorder is shown every message that passes the bureau.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from coordinator.scoring import ScoreGateway, ServedModel
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role, RunId
+from crypto.obfuscators import ObfuscatorPool
+from crypto.paillier import PaillierPublicKey
+from models.wire.codec import WireMessage
+from models.wire.online import Offer, OfferRequest, ScoreAnswer
+from participants.bank.client import Score, ScoreClient
+from participants.clock import Clock, SystemClock
+from participants.department.scorer import ObfuscatorSource, Scorer
+from participants.home import Home
+from participants.ledger import FileLedger
+from participants.model_store import ModelStore
+from participants.run import Run
+from simulations.engines.local_grid import BUREAU, Recorder
+
+OFFER_KIND: Final = "score-offer"
+SCORE_KIND: Final = "score"
+RELAY_KIND: Final = "score-relay"
+
+_Request = TypeVar("_Request", bound=WireMessage)
+_Reply = TypeVar("_Reply", bound=WireMessage)
+_NewPool = Callable[[PaillierPublicKey], ObfuscatorSource]
+
+
+class LocalPost:
+    """Carries the gateway's requests to scorers of this process, all at once, each in a thread."""
+
+    def __init__(
+        self, scorers: Mapping[ParticipantId, Scorer], recorder: Recorder | None, down: set[ParticipantId]
+    ) -> None:
+        self._scorers = scorers
+        self._recorder = recorder
+        self._down = down
+        self._threads = ThreadPoolExecutor(max_workers=max(1, len(scorers)), thread_name_prefix="department")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
+    def up(self, departments: tuple[ParticipantId, ...]) -> frozenset[ParticipantId]:
+        """Those of `departments` that are here and not down."""
+        return frozenset(name for name in departments if name in self._scorers and name not in self._down)
+
+    def relay(self, requests: Mapping[ParticipantId, bytes]) -> dict[ParticipantId, bytes]:
+        """Everybody's answer; what a scorer raises comes out."""
+        for name, data in requests.items():
+            self._record(BUREAU, name, data)
+        answers = dict(
+            zip(
+                requests,
+                self._threads.map(lambda name: self._scorers[name].handle(requests[name]), requests),
+                strict=True,
+            )
+        )
+        for name, data in answers.items():
+            self._record(name, BUREAU, data)
+        return answers
+
+    def _record(self, sender: str, receiver: str, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder(sender, receiver, RELAY_KIND, data, len(data))
+
+
+class OnlineFederation:
+    """Everybody who takes part in online scores for one bank and one model. A context manager.
+
+    `homes`: directory by participant. `down` may be changed between two scores. `new_pool` makes each department's
+    obfuscators.
+    """
+
+    def __init__(
+        self,
+        homes: Mapping[ParticipantId, Path],
+        bank: ParticipantId,
+        version: ModelVersion,
+        *,
+        recorder: Recorder | None = None,
+        down: Collection[ParticipantId] = (),
+        clock: Clock | None = None,
+        new_pool: _NewPool = ObfuscatorPool,
+    ) -> None:
+        self.bank = bank
+        self.version = version
+        self.down = set(down)
+        self._recorder = recorder
+        time_source = clock or SystemClock()
+        opened = {name: Home.open(path) for name, path in homes.items()}
+        self.client = ScoreClient(opened[bank], opened[bank].bank_keys().paillier, version, clock=time_source)
+        model = served_model(opened[bank], version)
+        self.scorers = {
+            name: Scorer(opened[name], clock=time_source, new_pool=new_pool)
+            for name in model.departments
+            if name in opened
+        }
+        self._post = LocalPost(self.scorers, recorder, self.down)
+        self.gateway = ScoreGateway([model], self._post)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everybody."""
+        self._post.close()
+        for scorer in self.scorers.values():
+            scorer.close()
+
+    def prepare(self) -> None:
+        """Have every department read its table and start its pools."""
+        for scorer in self.scorers.values():
+            scorer.prepare(self.version)
+
+    def offer(self) -> Offer:
+        """The set of departments that the bureau offers."""
+        return self._call(OFFER_KIND, OfferRequest(model_version=self.version), self.gateway.offer, Offer)
+
+    def score(self, enterprise_id: EnterpriseId, offer: Offer | None = None) -> Score:
+        """One score: offer (unless there is one), request, answers, opening."""
+        request = self.client.request(enterprise_id, offer or self.offer())
+        return self.client.open(self._call(SCORE_KIND, request, self.gateway.score, ScoreAnswer))
+
+    def _call(
+        self, kind: str, request: _Request, handler: Callable[[_Request], _Reply], reply_type: type[_Reply]
+    ) -> _Reply:
+        """From the bank to the bureau and back, through bytes."""
+        data = request.encode()
+        self._record(self.bank, BUREAU, kind, data)
+        reply = handler(type(request).decode(data)).encode()
+        self._record(BUREAU, self.bank, kind, reply)
+        return reply_type.decode(reply)
+
+    def _record(self, sender: str, receiver: str, kind: str, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder(sender, receiver, kind, data, len(data))
+
+
+def score_one(
+    homes: Mapping[ParticipantId, Path],
+    bank: ParticipantId,
+    enterprise_id: EnterpriseId,
+    model_version: ModelVersion,
+    recorder: Recorder | None = None,
+    *,
+    down: Collection[ParticipantId] = (),
+) -> Score:
+    """One online score from beginning to end; departments in `down` are left out and counted with their means."""
+    small_pool = partial(ObfuscatorPool, capacity=1)
+    with OnlineFederation(homes, bank, model_version, recorder=recorder, down=down, new_pool=small_pool) as federation:
+        return federation.score(enterprise_id)
+
+
+def served_model(home: Home, version: ModelVersion) -> ServedModel:
+    """What the bureau knows of a model, read from the public part of a participant's home."""
+    run_id = RunId(ModelStore(home.directory / "models", version).facts()["run_id"])
+    run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), run_id)
+    banks = {name: document for name, document in run.documents.items() if document.role is Role.BANK}
+    return ServedModel(version=version, departments=run.plan.department_ids, banks=banks)
