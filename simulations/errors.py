@@ -2,9 +2,10 @@
 
 YurongError
 └── SimulationError
-├── DatasetUnusable      a public data set is not there, or not the one that its loader knows
-├── CatalogueUnusable    the catalogue of data items is not well formed
-└── WorldRefused         a synthetic world that cannot be made with these parameters
+    ├── DatasetUnusable      a public data set is not there, or not the one that its loader knows
+    ├── CatalogueUnusable    the catalogue of data items is not well formed
+    ├── OutputRefused        results cannot be written where they should go
+    └── WorldRefused         a synthetic world that cannot be made with these parameters
 """
 
 from crypto.errors import YurongError
@@ -24,3 +25,7 @@ class CatalogueUnusable(SimulationError):
 
 class WorldRefused(SimulationError):
     """Parameters that no world can be made with."""
+
+
+class OutputRefused(SimulationError):
+    """The place where results should go cannot be used."""

@@ -1,0 +1,63 @@
+"""The model card of a finished run, from the bureau's result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crypto.identifiers import ModelVersion, ParticipantId
+from models.histogram_metrics import ScoreBand
+from models.metrics import CalibrationRow
+from models.model_card import BlockSummary, ModelCard, QualitySummary, TrainingSummary
+from models.scorecard import PointsScale
+from models.wire.plan import RunPlan
+
+
+def model_card(
+    plan: RunPlan,
+    result: Mapping[str, Any],
+    *,
+    version: ModelVersion,
+    titles: Mapping[ParticipantId, str],
+    created: str,
+) -> ModelCard:
+    """What may be said of the model in public."""
+    metrics = result["metrics"]
+    measured = metrics.get("held_out", metrics["training"])
+    training = metrics["training"]
+    blocks = tuple(
+        BlockSummary(
+            participant_id=ParticipantId(name),
+            title=titles[ParticipantId(name)],
+            kind=plan.block if name in plan.departments else "binned",
+            features=block["features"],
+            parameters=block["parameters"],
+        )
+        for name, block in sorted(result["blocks"].items())
+        if block["features"]
+    )
+    return ModelCard(
+        model_version=version,
+        created=created,
+        purpose=plan.purpose,
+        blocks=blocks,
+        banks=plan.bank_ids,
+        training=TrainingSummary(
+            rows=training["rows"],
+            held_out_rows=metrics.get("held_out", {"rows": 0})["rows"],
+            base_rate=training["defaults"] / training["rows"],
+            rounds=len(result["rounds"]),
+            objective=result["rounds"][-1]["objective"],
+            smoothness=plan.smoothness,
+            ridge=plan.ridge,
+        ),
+        quality=QualitySummary(
+            auc=measured["auc"],
+            ks=measured["ks"],
+            gini=measured["gini"],
+            brier=measured["brier"],
+            calibration=tuple(CalibrationRow(**row) for row in measured["calibration"]),
+            bands=tuple(ScoreBand(**band) for band in measured["score_bands"]),
+        ),
+        scale=PointsScale(),
+    )

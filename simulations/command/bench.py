@@ -1,0 +1,93 @@
+"""`yurong bench`: figures that anyone can measure again, as a table or as one JSON object."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from simulations.command.progress import run_progress
+from simulations.settings import SETTINGS, DataSet, load
+
+bench = typer.Typer(help="Measure training, scoring, arithmetic or alignment on this machine.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
+@bench.command()
+def training(
+    data: Annotated[DataSet, typer.Option(help="which data set")] = DataSet.WORLD,
+    file: Annotated[Path | None, typer.Option(help="the public data set's CSV file", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train federated, and compare with the same model, boosted trees and single participants."""
+    from simulations.benchmarks.training import measure_training
+
+    logging.getLogger("participants").setLevel(logging.ERROR)
+    federation = load(data, file)
+    with tempfile.TemporaryDirectory(prefix="yurong-bench-") as directory, run_progress() as progress:
+        figures = measure_training(federation, SETTINGS[data], Path(directory) / "federation", news=progress)
+    show(figures, as_json=as_json)
+
+
+@bench.command()
+def scoring(
+    departments: Annotated[int, typer.Option(min=3, max=100, help="how many answer")] = 26,
+    enterprises: Annotated[int, typer.Option(min=1, max=50_000_000, help="how many in the batch")] = 1_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """One score online, and the scores of a whole register."""
+    from simulations.benchmarks.scoring import measure_scoring
+
+    show(measure_scoring(departments, enterprises), as_json=as_json)
+
+
+@bench.command()
+def arithmetic(
+    rows: Annotated[int, typer.Option(min=1, max=1 << 24, help="length of the encrypted vector")] = 65_536,
+    columns: Annotated[int, typer.Option(min=1, max=10_000, help="columns of 0 and 1")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Encrypted inner products, on one core."""
+    from simulations.benchmarks.arithmetic import measure_arithmetic
+
+    show(measure_arithmetic(rows, columns), as_json=as_json)
+
+
+@bench.command()
+def alignment(
+    rows: Annotated[int, typer.Option(min=1, max=5_000_000, help="enterprises on either side")] = 100_000,
+    as_json: AsJson = False,
+) -> None:
+    """Private set intersection of a bank and a department."""
+    from simulations.benchmarks.alignment import measure_alignment
+
+    show(measure_alignment(rows), as_json=as_json)
+
+
+def show(figures: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print figures: JSON on standard output, or a table for people."""
+    if as_json:
+        typer.echo(json.dumps(dict(figures)))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in _flat(figures):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _flat(figures: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            rows.extend(_flat(value, f"{prefix}{name}."))
+        else:
+            rows.append((prefix + name, f"{value:,.6g}" if isinstance(value, float) else str(value)))
+    return rows

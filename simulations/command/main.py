@@ -1,0 +1,67 @@
+"""The entry point: commands, and errors as one line with advice."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from coordinator.errors import CoordinatorError
+from crypto.errors import PeerError, ProtectionUnavailable, YurongError
+from participants.errors import ParticipantError
+from simulations.command.bench import bench
+from simulations.command.demo import demo
+from simulations.engines.errors import EngineError
+from simulations.errors import SimulationError
+
+UNUSABLE_INPUT: Final = 3
+RUN_FAILED: Final = 4
+NO_PROTECTION: Final = 5
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    help="Yurong 渝融: a shared credit model that nobody can look into, and scores that only the asking bank can read.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(demo)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    # Flower's and torch's own news would stand between the lines of ours.
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    try:
+        app()
+    except YurongError as error:
+        complain(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        Console(stderr=True).print("[yellow]stopped[/yellow]")
+        sys.exit(INTERRUPTED)
+
+
+def complain(error: YurongError) -> None:
+    """One line: what is wrong, then what to do about it."""
+    advice = f" [dim]({escape(error.advice)})[/dim]" if error.advice else ""
+    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(error.message)}{advice}")
+
+
+def exit_code(error: YurongError) -> int:
+    """The exit code of a kind of error."""
+    match error:
+        case ProtectionUnavailable():
+            return NO_PROTECTION
+        case CoordinatorError() | EngineError() | PeerError():
+            return RUN_FAILED
+        case ParticipantError() | SimulationError():
+            return UNUSABLE_INPUT
+        case _:
+            return RUN_FAILED

@@ -1,0 +1,198 @@
+"""The demonstration: found a federation, train, ask for a score, compare, and write the report.
+
+<directory>/
+  report.html          what the collaboration was worth, for a head of department
+  model-card.md .json  the model in public
+  result.json          the bureau's result and the comparison
+  homes/               every participant's home, private keys included: for looking around
+  files/               the tables that the participants imported
+  bureau/              the bureau's checkpoint
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
+from participants.bank.book import BankBook
+from participants.bank.client import Score
+from participants.bank.scores import OwnPart, signed_partials
+from participants.department.partials import PartialTable
+from participants.model_store import ModelStore, model_version
+from simulations.cards import model_card
+from simulations.comparison import PooledRun, Quality
+from simulations.errors import OutputRefused
+from simulations.federation_data import FederationData
+from simulations.founding import FoundedFederation, found
+from simulations.online import score_one
+from simulations.report.data import Comparison, Explanation, ReportData, Setting
+from simulations.report.render import write_report
+from simulations.report.traffic import TrafficLog
+from simulations.run_federation import Engine, Hyperparameters, News, plan_run, run_federation
+
+MARKER: Final = ".yurong-demo"
+REPORT: Final = "report.html"
+SEED: Final = 42
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """What came of it."""
+
+    result: dict[str, Any]
+    version: ModelVersion
+    bank: ParticipantId
+    score: Score
+    explanation: Explanation
+
+
+def check_directory(directory: Path) -> None:
+    """Refuse a place that holds anything but an earlier demonstration; raises `OutputRefused`."""
+    if directory.exists() and not directory.is_dir():
+        raise OutputRefused(f"{directory} is a file", advice="name a directory with --out")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / MARKER).is_file():
+        raise OutputRefused(f"{directory} is not empty", advice="name another directory with --out")
+
+
+@contextmanager
+def replaced_directory(directory: Path) -> Iterator[Path]:
+    """A directory to work in that takes the place of `directory` if all goes well.
+
+    Otherwise `directory` stays as it was, and `<directory>.unfinished` keeps the logs of what went wrong.
+    """
+    check_directory(directory)
+    work = directory.absolute().with_name(f"{directory.name}.unfinished")
+    check_directory(work)
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700, parents=True)
+        (work / MARKER).touch()
+    except OSError as fault:
+        raise OutputRefused(
+            f"{directory} cannot be written: {fault.strerror}", advice="name another directory with --out"
+        ) from None
+    yield work
+    if directory.exists():
+        shutil.rmtree(directory)
+    work.rename(directory.absolute())
+
+
+def demonstrate(
+    data: FederationData,
+    settings: Hyperparameters,
+    directory: Path,
+    *,
+    engine: Engine,
+    news: News,
+    say: Callable[[str], None],
+) -> Demonstration:
+    """Play the whole story in `directory`, which is empty but for its marker."""
+    say(f"founding {len(data.departments)} departments and {len(data.banks)} banks, each with keys of its own")
+    federation = found(data, directory)
+    plan = plan_run(federation, settings, purpose=f"demonstration: {data.title}")
+    log = TrafficLog()
+    result = run_federation(federation, plan, engine=engine, recorder=log, news=news)
+    version = model_version(result["manifest"].encode())
+    bank, applicant = _applicant(federation, version)
+    say(f"{federation.titles[bank]} asks for one score, online")
+    score = score_one(federation.homes, bank, applicant, version, log)
+    explanation = _explain(federation, bank, applicant, version)
+    say("comparing with the same model trained on pooled records")
+    pooled = PooledRun(federation, plan.run_id, rounds=len(result["rounds"]))
+    comparisons, difference = _compare(pooled, federation)
+    created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    report = ReportData.from_result(
+        result,
+        title=data.title,
+        created=created,
+        model_version=version,
+        titles={str(name): text for name, text in federation.titles.items()},
+        comparisons=comparisons,
+        max_abs_log_odds_difference=difference,
+        explanation=explanation,
+        # Flower's own daemons show nobody their traffic; one online score alone would be no answer.
+        traffic=log.traffic() if engine == "local" else None,
+    )
+    write_report(report, directory / REPORT)
+    card = model_card(plan, result, version=version, titles=federation.titles, created=created)
+    (directory / "model-card.md").write_text(card.to_markdown(), encoding="utf-8")
+    (directory / "model-card.json").write_text(card.to_json(), encoding="utf-8")
+    (directory / "result.json").write_text(json.dumps(_public(result, comparisons, difference), indent=1), "utf-8")
+    return Demonstration(
+        result=result,
+        version=version,
+        bank=bank,
+        score=score,
+        explanation=explanation,
+    )
+
+
+def _applicant(federation: FoundedFederation, version: ModelVersion) -> tuple[ParticipantId, EnterpriseId]:
+    """A bank that was trained with, and one of its enterprises that was not trained on."""
+    for bank in federation.banks:
+        store = ModelStore(federation.homes[bank] / "models", version)
+        if store.exists:
+            rows = BankBook(federation.homes[bank] / "data").rows()
+            waiting = np.flatnonzero((rows.weight == 0) | rows.holdout)
+            if len(waiting):
+                return bank, rows.enterprise_ids[int(waiting[len(waiting) // 2])]
+    raise OutputRefused("no bank has anybody to ask about")
+
+
+def _explain(
+    federation: FoundedFederation, bank: ParticipantId, applicant: EnterpriseId, version: ModelVersion
+) -> Explanation:
+    """The points of each participant: opened here because one person plays all of them."""
+    parts = []
+    for department in federation.departments:
+        words = PartialTable(ModelStore(federation.homes[department] / "models", version)).words((applicant,))
+        parts.append((federation.titles[department], Role.DEPARTMENT, float(signed_partials(words)[0])))
+    model = ModelStore(federation.homes[bank] / "models", version)
+    intercept = float(model.facts()["intercept"])
+    own = float(OwnPart(model).log_odds(BankBook(federation.homes[bank] / "data"), [applicant])[0]) - intercept
+    if model.block():
+        parts.append((federation.titles[bank], Role.BANK, own))
+    return Explanation.from_log_odds(
+        enterprise_id=applicant, asked_by=federation.titles[bank], intercept=intercept, parts=parts
+    )
+
+
+def _compare(pooled: PooledRun, federation: FoundedFederation) -> tuple[tuple[Comparison, ...], float]:
+    """What else could have been done with these records, and how far the same model pooled is from ours."""
+    optimum = pooled.optimum()
+    same_model = optimum.log_odds([design.columns for design in pooled.designs.values()])
+    titles = federation.titles | {ParticipantId("banks"): "All banks' own features 各银行自有数据"}
+    comparisons = [_comparison(Setting.POOLED, "The same model, pooled in the clear", pooled.quality(same_model))]
+    for name, log_odds in pooled.alone().items():
+        note = "with the labels of all banks"
+        comparisons.append(_comparison(Setting.ALONE, titles[name], pooled.quality(log_odds), note=note))
+    for bank, quality in pooled.banks_alone().items():
+        note = "its own borrowers alone"
+        comparisons.append(_comparison(Setting.ALONE, titles[bank], quality, note=note))
+    try:
+        trees = pooled.quality(pooled.xgboost(seed=SEED))
+        comparisons.append(_comparison(Setting.TREES, "Boosted trees, pooled in the clear", trees))
+    except ModuleNotFoundError:
+        pass  # the optional reference is not installed, and the report goes without it
+    return tuple(comparisons), float(np.abs(pooled.federated_log_odds - same_model).max())
+
+
+def _comparison(setting: Setting, title: str, quality: Quality, *, note: str = "") -> Comparison:
+    return Comparison(setting=setting, title=title, auc=quality.auc, ks=quality.ks, note=note)
+
+
+def _public(result: dict[str, Any], comparisons: tuple[Comparison, ...], difference: float) -> dict[str, Any]:
+    figures = [
+        {"setting": one.setting, "title": one.title, "auc": one.auc, "ks": one.ks, "note": one.note}
+        for one in comparisons
+    ]
+    return result | {"comparisons": figures, "max_abs_log_odds_difference": difference}
