@@ -29,6 +29,7 @@ from participants.bank.scores import OwnPart, signed_partials
 from participants.department.partials import PartialTable
 from participants.model_store import ModelStore, model_version
 from simulations.cards import model_card
+from simulations.command.choices import Engine
 from simulations.comparison import PooledRun, Quality
 from simulations.errors import OutputRefused
 from simulations.federation_data import FederationData
@@ -37,7 +38,7 @@ from simulations.online import score_one
 from simulations.report.data import Comparison, Explanation, ReportData, Setting
 from simulations.report.render import write_report
 from simulations.report.traffic import TrafficLog
-from simulations.run_federation import Engine, Hyperparameters, News, plan_run, run_federation
+from simulations.run_federation import Hyperparameters, News, plan_run, run_federation
 
 MARKER: Final = ".yurong-demo"
 REPORT: Final = "report.html"
@@ -120,7 +121,7 @@ def demonstrate(
         max_abs_log_odds_difference=difference,
         explanation=explanation,
         # Flower's own daemons show nobody their traffic; one online score alone would be no answer.
-        traffic=log.traffic() if engine == "local" else None,
+        traffic=log.traffic() if engine is Engine.LOCAL else None,
     )
     write_report(report, directory / REPORT)
     card = model_card(plan, result, version=version, titles=federation.titles, created=created)

@@ -13,11 +13,11 @@ from flwr.app.user_config import UserConfig
 
 from coordinator.server_app import app
 from models.wire.plan import RunPlan
+from simulations.command.choices import Engine
 from simulations.engines.deployment import run_on_flower
 from simulations.engines.local_grid import Recorder, run_in_process
 from simulations.founding import FoundedFederation
 
-Engine = Literal["local", "flower"]
 News = Callable[[dict[str, Any]], None]
 
 SERVER_APP = "coordinator.server_app:app"
@@ -58,7 +58,7 @@ def run_federation(
     federation: FoundedFederation,
     plan: RunPlan,
     *,
-    engine: Engine = "local",
+    engine: Engine = Engine.LOCAL,
     recorder: Recorder | None = None,
     news: News = lambda _: None,
 ) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def resume_federation(
     federation: FoundedFederation,
     run_id: str,
     *,
-    engine: Engine = "local",
+    engine: Engine = Engine.LOCAL,
     recorder: Recorder | None = None,
     news: News = lambda _: None,
 ) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _conduct(
     def progress(line: str) -> None:
         news(json.loads(line))
 
-    if engine == "flower":
+    if engine is Engine.FLOWER:
         directory = bureau / f"flower-{secrets.token_hex(4)}"
         data = run_on_flower(SERVER_APP, federation.homes, config, directory=directory, progress=progress)
     else:

@@ -5,23 +5,14 @@ A block may have so many parameters that `rows >= 10 * rounds * parameters` hold
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 
+from simulations.command.choices import DataSet
 from simulations.datasets import load_sba, load_uci
 from simulations.errors import DatasetUnusable
 from simulations.federation_data import FederationData
 from simulations.run_federation import Hyperparameters
 from simulations.world import make_world
-
-
-class DataSet(StrEnum):
-    """A federation's data."""
-
-    WORLD = "world"
-    SBA = "sba"
-    UCI = "uci"
-
 
 SETTINGS: dict[DataSet, Hyperparameters] = {
     DataSet.WORLD: Hyperparameters(maximum_rounds=12, parameter_limit=56),

@@ -10,7 +10,3 @@ Exit codes:
     5    the protection asked for cannot be had, so nothing was started
     130  stopped by the keyboard
 """
-
-from simulations.command.main import main
-
-__all__ = ["main"]

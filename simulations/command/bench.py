@@ -13,8 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from simulations.command.progress import run_progress
-from simulations.settings import SETTINGS, DataSet, load
+from simulations.command.choices import DataSet
 
 bench = typer.Typer(help="Measure training, scoring, arithmetic or alignment on this machine.", no_args_is_help=True)
 
@@ -29,6 +28,8 @@ def training(
 ) -> None:
     """Train federated, and compare with the same model, boosted trees and single participants."""
     from simulations.benchmarks.training import measure_training
+    from simulations.command.progress import run_progress
+    from simulations.settings import SETTINGS, load
 
     logging.getLogger("participants").setLevel(logging.ERROR)
     federation = load(data, file)

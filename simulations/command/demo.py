@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from simulations.command.progress import run_progress
-from simulations.demo import REPORT, Demonstration, demonstrate, replaced_directory
-from simulations.run_federation import Engine
-from simulations.settings import SETTINGS, DataSet, load
+from simulations.command.choices import DataSet, Engine
+
+if TYPE_CHECKING:
+    from simulations.demo import Demonstration
 
 
 def demo(
@@ -25,10 +25,16 @@ def demo(
     out: Annotated[Path, typer.Option(help="where everything goes; cleared if an earlier demo made it")] = Path(
         "yurong-demo"
     ),
-    engine: Annotated[Engine, typer.Option(help="in this process, or Flower's own daemons on loopback")] = "local",
+    engine: Annotated[Engine, typer.Option(help="in this process, or Flower's own daemons on loopback")] = (
+        Engine.LOCAL
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="print the result as one JSON object")] = False,
 ) -> None:
     """Train one credit model across departments and banks, ask for a score, write the report."""
+    from simulations.command.progress import run_progress
+    from simulations.demo import REPORT, demonstrate, replaced_directory
+    from simulations.settings import SETTINGS, load
+
     # A participant's log is its own: here they all share this terminal, and refusals are reported by name.
     logging.getLogger("participants").setLevel(logging.ERROR)
     federation = load(data, file)
