@@ -25,17 +25,36 @@ _BATCH: Final = 4
 class ObfuscatorPool(Secret):
     """At most `capacity` obfuscators of one key, held by one process.
 
-    Give it the public key, or a bank's own key to fill four times as fast. It is a context manager; once
-    stopped it forgets what it holds and gives no more.
+    Give it the public key, or a bank's own key to fill four times as fast. It is filled again when fewer than
+    `refill_below` are left: at once unless told otherwise. It is a context manager; once stopped it forgets what it
+    holds and gives no more.
     """
 
-    __slots__ = ("_capacity", "_changed", "_error", "_factors", "_make", "_process", "_stopped", "_thread", "key")
+    __slots__ = (
+        "_capacity",
+        "_changed",
+        "_error",
+        "_factors",
+        "_make",
+        "_process",
+        "_refill_below",
+        "_stopped",
+        "_thread",
+        "key",
+    )
 
     key: PaillierPublicKey
 
-    def __init__(self, key: PaillierPublicKey | BankPaillierKey, *, capacity: int = DEFAULT_CAPACITY) -> None:
-        if capacity < 1:
-            raise ProtocolStateError("a pool of obfuscators has room for one at least")
+    def __init__(
+        self,
+        key: PaillierPublicKey | BankPaillierKey,
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        refill_below: int | None = None,
+    ) -> None:
+        self._refill_below = capacity if refill_below is None else refill_below
+        if not 1 <= self._refill_below <= capacity:
+            raise ProtocolStateError("a pool of obfuscators has room for one at least, and is refilled within its room")
         self.key = key.public if isinstance(key, BankPaillierKey) else key
         self._make: Callable[[int], list[int]] = key.fresh_factors
         self._capacity = capacity
@@ -71,7 +90,8 @@ class ObfuscatorPool(Secret):
                     "no obfuscator is ready", advice="Raise the pool's capacity or ask more slowly."
                 ) from self._error
             factor = self._factors.popleft()
-            self._changed.notify_all()
+            if len(self._factors) < self._refill_below:
+                self._changed.notify_all()  # to wake the filling thread for nothing costs its taker 0.4 ms
         return Obfuscator(self.key, factor)
 
     def wait_until_full(self, *, timeout_seconds: float = 60.0) -> None:
@@ -96,20 +116,22 @@ class ObfuscatorPool(Secret):
 
     def _fill(self) -> None:
         try:
-            while self._await_room():
-                made = self._make(_BATCH)
-                with self._changed:
-                    if not self._stopped:
-                        self._factors.extend(made[: self._capacity - len(self._factors)])
-                    self._changed.notify_all()
+            while self._await_need():
+                # Only this thread adds, so the room that is there stays.
+                while (room := self._capacity - len(self._factors)) and not self._stopped:
+                    made = self._make(min(_BATCH, room))
+                    with self._changed:
+                        if not self._stopped:
+                            self._factors.extend(made)
+                        self._changed.notify_all()
         except Exception as error:  # noqa: BLE001 (handed to whoever takes next)
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
 
-    def _await_room(self) -> bool:
+    def _await_need(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or len(self._factors) < self._capacity)
+            self._changed.wait_for(lambda: self._stopped or len(self._factors) < self._refill_below)
             return not self._stopped
 
     def _check_process(self) -> None:

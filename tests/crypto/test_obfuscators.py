@@ -30,6 +30,24 @@ def test_a_pool_fills_to_its_bound_and_fills_up_again(pool: ObfuscatorPool) -> N
     assert len(pool) == 6
 
 
+def test_a_pool_may_be_told_to_wait_until_it_is_low_before_it_fills_up_again() -> None:
+    with ObfuscatorPool(KEY, capacity=4, refill_below=2) as pool:
+        pool.wait_until_full()
+        pool.take(), pool.take()
+        with pytest.raises(ProtectionUnavailable):
+            pool.wait_until_full(timeout_seconds=0.2)
+        assert len(pool) == 2
+        pool.take()
+        pool.wait_until_full()
+        assert len(pool) == 4
+
+
+@pytest.mark.parametrize("low", [0, -1, 5])
+def test_a_pool_that_would_never_or_always_fill_is_refused(low: int) -> None:
+    with pytest.raises(ProtocolStateError):
+        ObfuscatorPool(KEY, capacity=4, refill_below=low)
+
+
 def test_a_department_fills_its_pool_with_the_public_key_alone() -> None:
     with ObfuscatorPool(KEY.public, capacity=2) as pool:
         assert KEY.decrypt(KEY.public.encrypt(8, pool.take())) == 8
