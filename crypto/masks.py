@@ -18,6 +18,7 @@ before its keystream is made, and never a second time. What a malicious member c
 """
 
 import hashlib
+import hmac
 import secrets
 import threading
 from collections.abc import Mapping
@@ -48,6 +49,8 @@ __all__ = [
 
 MAXIMUM_WORDS: Final = 1 << 27
 """The longest keystream of one context: 1 GiB."""
+
+_FROM_ZERO: Final = modes.CTR(bytes(16))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,7 @@ class PairwiseSecrets(Secret):
         self._me = me
         self._ledger = ledger
         self._agreements = {
-            peer: _pair_secret(identity, me, public, peer) for peer, public in peers.items() if peer != me
+            peer: _extract(_pair_secret(identity, me, public, peer)) for peer, public in peers.items() if peer != me
         }
 
     def zero_sum_mask(self, context: MaskContext, length: int) -> Words:
@@ -155,8 +158,9 @@ class PairwiseSecrets(Secret):
         digest = context.digest()
         self._ledger.claim(digest)
         mask = np.zeros(length, np.uint64)
+        info = labelled(Label.MASK, digest)
         for member in others:
-            stream = _keystream(_derive(self._agreements[member], Label.MASK, digest), length)
+            stream = _keystream(_expand(self._agreements[member], info), length)
             if member > self._me:
                 mask += stream
             else:
@@ -196,7 +200,7 @@ class GroupPad(Secret):
     def pad(self, context: MaskContext, length: int) -> Words:
         """Return the pad of `context`, uint64 (length,), to be taken from a sum that holds it."""
         _check_length(length)
-        return _keystream(_derive(self._key, Label.GROUP_PAD, context.digest()), length)
+        return _keystream(_expand(_extract(self._key), labelled(Label.GROUP_PAD, context.digest())), length)
 
 
 def _pair_secret(identity: Identity, me: ParticipantId, public: PublicIdentity, peer: ParticipantId) -> bytes:
@@ -206,14 +210,20 @@ def _pair_secret(identity: Identity, me: ParticipantId, public: PublicIdentity, 
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(identity.agree(public))
 
 
-def _derive(secret: bytes, label: Label, digest: bytes) -> bytes:
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=labelled(label, digest)).derive(secret)
+def _extract(secret: bytes) -> bytes:
+    """Return HKDF-SHA256's pseudorandom key (RFC 5869, 2.2, no salt), which is the same for all contexts."""
+    return hmac.digest(bytes(KEY_BYTES), secret, "sha256")
+
+
+def _expand(pseudorandom_key: bytes, info: bytes) -> bytes:
+    """Return HKDF-SHA256's first 32 bytes (RFC 5869, 2.3): one block."""
+    return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
 
 
 def _keystream(key: bytes, length: int) -> Words:
     """Return AES-256-CTR's first words, uint64 (length,). The key is used once, so the counter starts at 0."""
-    encryptor = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
-    stream: Words = np.frombuffer(encryptor.update(bytes(8 * length)), dtype="<u8").astype(np.uint64)
+    encryptor = Cipher(algorithms.AES256(key), _FROM_ZERO).encryptor()
+    stream: Words = np.frombuffer(encryptor.update(bytes(8 * length)), dtype="<u8").astype(np.uint64, copy=False)
     return stream
 
 
