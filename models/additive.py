@@ -24,7 +24,7 @@ from models.feature_bins import Column, FeatureBins
 
 Vector = npt.NDArray[np.float64]
 
-DEFAULT_SMOOTHNESS: Final = 10.0
+DEFAULT_SMOOTHNESS: Final = 20.0
 """Penalty on the squared second differences of neighbouring bins, as so many rows' worth of curvature."""
 DEFAULT_RIDGE: Final = 6.0
 """Penalty on every squared weight. Never 0: it is what makes the optimum unique and rounds few."""

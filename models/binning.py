@@ -28,7 +28,7 @@ __all__ = [
     "fit_numeric_bins",
 ]
 
-DEFAULT_MAXIMUM_BINS: Final = 32
+DEFAULT_MAXIMUM_BINS: Final = 16
 MINIMUM_ROWS: Final = 20
 _WIDTHS: Final = (64, 56, 48, 40, 36, 32, 28, 24, 20, 18, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2)
 

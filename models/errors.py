@@ -1,4 +1,3 @@
-# ruff: noqa: N818 (the names say what is wrong)
 """What can go wrong with a model, all of it an error of this project.
 
     YurongError

@@ -22,10 +22,16 @@ from models.restricted import RestrictedStatistics
 
 Vector = npt.NDArray[np.float64]
 
+DEFAULT_RESOLUTION: Final = 2.0**-36
+"""The step of penalty products in fixed point with 36 bits after the point."""
+
 _SUFFICIENT_DECREASE: Final = 1e-4
 _SMALLEST_STEP: Final = 2.0**-20
 _JITTER: Final = 1e-12
 _ROUNDING: Final = 1e-13
+_LONGEST_STEP: Final = 100.0
+_MOST_MEASUREMENTS: Final = 100
+_STEPS_RESOLVED: Final = 1024
 _NOT_CONVEX: Final = "the Hessian of the statistics is not that of a convex loss"
 
 
@@ -49,6 +55,7 @@ class SubspaceMinimiser:
         self._length = 1.0
         self._searching = False
         self._started_at = 0.0
+        self._measurements = 0
 
     @property
     def coefficients(self) -> Vector:
@@ -81,10 +88,13 @@ class SubspaceMinimiser:
             return float("inf")
         return (self._objectives[-2] - self._objectives[-1]) / max(abs(self._objectives[-1]), np.finfo(float).tiny)
 
-    def add_direction(self, penalty_products: Vector) -> None:
+    def add_direction(self, penalty_products: Vector, *, resolution: float = DEFAULT_RESOLUTION) -> None:
         """Widen the span by a direction v; `penalty_products`: (k + 1,), v_i' P v for the k directions before and v.
 
         Each product is a sum over all blocks (a masked sum). The last one is a square and gives the direction its unit.
+        `resolution`: the step in which the products came. A direction so short that they hardly resolve it (its square
+        is under 1024 steps) is kept in the count and never moved along: with a penalty made of rounding, the objective
+        would seem to fall for ever. It means that training has converged as far as the words can tell.
         """
         if self._point is not None:
             raise ProtocolStateError("a direction cannot be added in the middle of a search")
@@ -94,12 +104,14 @@ class SubspaceMinimiser:
         square = float(penalty_products[-1])
         if square < 0:
             raise InvalidModelInput("a direction's product with itself in the penalty is never negative")
+        resolved = square > _STEPS_RESOLVED * resolution
         penalty = np.zeros((size + 1, size + 1))
         penalty[:size, :size] = self._penalty
-        penalty[size, 1:] = penalty[1:, size] = penalty_products
+        if resolved:
+            penalty[size, 1:] = penalty[1:, size] = penalty_products
         self._penalty = penalty
         self._coefficients = np.append(self._coefficients, 0.0)
-        self._scales = np.append(self._scales, 1.0 if square == 0 else 1.0 / np.sqrt(square))
+        self._scales = np.append(self._scales, 1.0 / np.sqrt(square) if resolved else 1.0)
         self._searching = True
 
     def propose(self) -> Vector:
@@ -113,6 +125,9 @@ class SubspaceMinimiser:
         proposal = self.propose()
         if total.gradient.shape != proposal.shape:
             raise InvalidModelInput(f"statistics in {len(proposal)} coefficients were expected")
+        self._measurements += 1
+        if self._measurements > _MOST_MEASUREMENTS:
+            raise MinimisationFailed(f"a round was not done after {_MOST_MEASUREMENTS} measurements")
         here = self._penalised(total, proposal)
         if self._point is None:
             self._started_at = here.loss
@@ -150,6 +165,7 @@ class SubspaceMinimiser:
         enough = max(self._tolerance * abs(here.loss), 1e-3 * (self._started_at - here.loss))
         if gain <= enough:
             self._objectives.append(here.loss)
+            self._measurements = 0
             self._point, self._step, self._length, self._searching = None, np.zeros(0), 1.0, False
             return True
         self._point, self._step, self._length = here, step, 1.0
@@ -157,23 +173,17 @@ class SubspaceMinimiser:
 
     def _newton_step(self, here: RestrictedStatistics) -> Vector:
         scaled = here.hessian * np.outer(self._scales, self._scales)
-        # Directions that nearly repeat each other leave the Hessian singular to rounding: a little on the diagonal
-        # settles it.
         diagonal = np.diag(scaled)
         if (diagonal < 0).any():
             raise MinimisationFailed(_NOT_CONVEX)
-        unit = np.sqrt(np.where(diagonal == 0, 1.0, diagonal))
-        normalised = scaled / np.outer(unit, unit)
-        jitter = _JITTER
-        while True:
-            try:
-                factor = cho_factor(normalised + jitter * np.eye(len(unit)), lower=True)
-            except np.linalg.LinAlgError as error:
-                jitter *= 100
-                if jitter > 1:
-                    raise MinimisationFailed(_NOT_CONVEX) from error
-                continue
-            return np.asarray(-cho_solve(factor, here.gradient * self._scales / unit) / unit * self._scales)
+        # What is lost in the rounding of the words, penalty or curvature, is left where it is.
+        free = (diagonal > 0) & (np.append(1.0, np.diag(self._penalty)[1:]) > 0)
+        unit = np.sqrt(diagonal[free])
+        normalised = scaled[np.ix_(free, free)] / np.outer(unit, unit)
+        step = np.zeros(len(free))
+        step[free] = -cho_solve(_factor(normalised), (here.gradient * self._scales)[free] / unit) / unit
+        # In units of the scales no honest step is anywhere near this long; a longer one comes from rounding.
+        return np.asarray(step * min(1.0, _LONGEST_STEP / max(np.abs(step).max(), 1.0)) * self._scales)
 
     def state(self) -> tuple[dict[str, Vector], dict[str, Any]]:
         """Return arrays and plain values from which `restore` makes the minimiser again; between rounds only."""
@@ -202,3 +212,17 @@ class SubspaceMinimiser:
         minimiser._scales = arrays["scales"].astype(np.float64)
         minimiser._objectives = [float(objective) for objective in arrays["objectives"]]
         return minimiser
+
+
+def _factor(normalised: Vector) -> tuple[Vector, bool]:
+    # Directions that nearly repeat each other leave the Hessian singular to rounding: a little on the diagonal
+    # settles it.
+    jitter = _JITTER
+    while jitter <= 1:
+        try:
+            lower, is_lower = cho_factor(normalised + jitter * np.eye(len(normalised)), lower=True)
+        except np.linalg.LinAlgError:
+            jitter *= 100
+        else:
+            return np.asarray(lower, dtype=np.float64), bool(is_lower)
+    raise MinimisationFailed(_NOT_CONVEX)

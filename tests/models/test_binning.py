@@ -130,7 +130,7 @@ def test_a_block_is_coarsened_until_it_fits_its_limit() -> None:
         "z": rng.normal(size=3000),
         "k": list(rng.choice(list("abcdef"), 3000)),
     }
-    fine = fit_bins_within(features, parameter_limit=1000)
+    fine = fit_bins_within(features, parameter_limit=1000, maximum_bins=32)
     assert [bins.count for bins in fine] == [33, 33, 8]
     coarse = fit_bins_within(features, parameter_limit=40)
     assert sum(bins.count for bins in coarse) <= 40

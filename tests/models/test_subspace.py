@@ -131,3 +131,37 @@ def test_a_saved_minimiser_with_parts_that_disagree_is_refused() -> None:
         SubspaceMinimiser.restore({**arrays, "scales": np.ones(2)}, values)
     with pytest.raises(InvalidModelInput):
         SubspaceMinimiser.restore(arrays, {})
+
+
+def test_a_direction_lost_in_rounding_is_left_where_it_is_and_no_step_is_wild() -> None:
+    minimiser = SubspaceMinimiser(0.0)
+    minimiser.add_direction(np.array([0.0]))
+    minimiser.update(RestrictedStatistics(loss=1.0, gradient=np.array([0.5, 0.1]), hessian=np.diag([1.0, 0.0])))
+    assert minimiser.propose() == pytest.approx([-0.5, 0.0])
+    minimiser = SubspaceMinimiser(0.0)
+    minimiser.add_direction(np.array([1e-20]))
+    minimiser.update(RestrictedStatistics(loss=1.0, gradient=np.array([0.5, 1e-9]), hessian=np.diag([1.0, 0.0])))
+    assert np.abs(minimiser.propose() / minimiser.scales).max() <= 100
+
+
+def test_a_direction_that_its_penalty_products_hardly_resolve_is_counted_and_never_moved_along() -> None:
+    objective, minimiser = one_bank(np.random.default_rng(6), 1)
+    minimiser.add_direction(np.array([-0.3e-9, 1e-9]), resolution=2.0**-30)
+    objective.add_image(np.random.default_rng(7).normal(size=500) * 1e-5)
+    search(objective, minimiser)
+    assert minimiser.directions == 2
+    assert minimiser.coefficients[1] != 0
+    assert minimiser.coefficients[2] == 0
+
+
+def test_a_search_that_never_ends_is_ended() -> None:
+    minimiser = SubspaceMinimiser(0.0)
+    minimiser.add_direction(np.array([1.0]))
+
+    def lie(step: int) -> RestrictedStatistics:
+        return RestrictedStatistics(loss=-(2.0**step), gradient=2.0**step * np.ones(2), hessian=np.eye(2))
+
+    for step in range(100):
+        assert not minimiser.update(lie(step))
+    with pytest.raises(MinimisationFailed):
+        minimiser.update(lie(100))
