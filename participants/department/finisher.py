@@ -54,9 +54,16 @@ class DepartmentFinisher:
         )
 
     def activate(self, request: ActivateRequest) -> Done:
-        """Bind the block to the model's version and compute all partials."""
+        """Bind the block to the model's version and compute all partials. A run has one manifest.
+
+        Each version has its own memory of the sets that enterprises were answered with. If the same block could have
+        a second version, a bureau and a bank could ask again with one department less, and read its partial.
+        """
         data = self._run.store.read_bytes("final-block")
         version = check_manifest(request.manifest, self._run.plan.run_id, self._run.me, fingerprint(data))
+        if self._run.store.has("version") and self._run.store.read_bytes("version") != version.encode():
+            raise PeerError("this run's model was activated under another manifest before")
+        self._run.store.write_bytes("version", version.encode())
         block = block_from_bytes(data)
         ids = self._register.enterprise_ids()
         codes = np.concatenate([block.encode(self._register.features(ids)), block.absent_codes(1)])
