@@ -51,6 +51,7 @@ MAXIMUM_WORDS: Final = 1 << 27
 """The longest keystream of one context: 1 GiB."""
 
 _FROM_ZERO: Final = modes.CTR(bytes(16))
+_WORDS_AT_ONCE: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +158,10 @@ class PairwiseSecrets(Secret):
             )
         digest = context.digest()
         self._ledger.claim(digest)
-        mask = np.zeros(length, np.uint64)
         info = labelled(Label.MASK, digest)
-        for member in others:
-            stream = _keystream(_expand(self._agreements[member], info), length)
-            if member > self._me:
-                mask += stream
-            else:
-                mask -= stream
+        keys = [(member > self._me, _expand(self._agreements[member], info)) for member in others]
+        added = _summed([key for later, key in keys if later], length)
+        mask: Words = added - _summed([key for later, key in keys if not later], length)
         return mask
 
 
@@ -222,9 +219,18 @@ def _expand(pseudorandom_key: bytes, info: bytes) -> bytes:
 
 def _keystream(key: bytes, length: int) -> Words:
     """Return AES-256-CTR's first words, uint64 (length,). The key is used once, so the counter starts at 0."""
-    encryptor = Cipher(algorithms.AES256(key), _FROM_ZERO).encryptor()
-    stream: Words = np.frombuffer(encryptor.update(bytes(8 * length)), dtype="<u8").astype(np.uint64, copy=False)
-    return stream
+    return _summed([key], length)
+
+
+def _summed(keys: list[bytes], length: int) -> Words:
+    """Return the sum of the keystreams of `keys`, uint64 (length,). Short ones are added many at a time."""
+    total, zeros = np.zeros(length, np.uint64), bytes(8 * length)
+    together = max(1, _WORDS_AT_ONCE // max(1, length))
+    for start in range(0, len(keys), together):
+        some = keys[start : start + together]
+        octets = b"".join([Cipher(algorithms.AES256(key), _FROM_ZERO).encryptor().update(zeros) for key in some])
+        total += np.frombuffer(octets, dtype="<u8").reshape(len(some), length).sum(axis=0, dtype=np.uint64)
+    return total
 
 
 def _check_length(length: int) -> None:
