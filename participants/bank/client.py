@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from crypto.errors import InvalidCiphertext, PeerError, ProtocolStateError
+from crypto.errors import PeerError, ProtocolStateError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId, Role, RunId
 from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
@@ -174,9 +174,8 @@ class ScoreClient:
 
     def _decrypt(self, answer: ScoreAnswer) -> float:
         """The sum of partials as log-odds. The ciphertext is checked before the key touches it."""
-        plaintext = self._key.decrypt(self._key.public.decode_ciphertext(answer.ciphertext))
-        if plaintext >= len(answer.departments) << _WORD_BITS:
-            raise InvalidCiphertext("a score's plaintext is larger than any sum of so many words")
+        ciphertext = self._key.public.decode_ciphertext(answer.ciphertext)
+        plaintext = self._key.decrypt_below(ciphertext, len(answer.departments) << _WORD_BITS)
         word = plaintext % (1 << _WORD_BITS)
         signed = word - (1 << _WORD_BITS) if word >> (_WORD_BITS - 1) else word
         if abs(signed) >> (_SUM_BITS - 1):

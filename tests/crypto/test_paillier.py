@@ -42,6 +42,39 @@ def test_sums_of_ciphertexts_are_ciphertexts_of_sums(plaintexts: list[int], plai
     assert KEY.decrypt(PUBLIC.add_plaintext(total, plain)) == (sum(plaintexts) + plain) % N
 
 
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, (1 << 256) - 1), st.integers(1, 1 << 256))
+def test_a_small_plaintext_is_found_by_half_the_work_and_a_larger_one_refused(plaintext: int, bound: int) -> None:
+    ciphertext = encrypt(plaintext)
+    if plaintext < bound:
+        assert KEY.decrypt_below(ciphertext, bound) == plaintext == KEY.decrypt(ciphertext)
+    else:
+        with pytest.raises(InvalidCiphertext):
+            KEY.decrypt_below(ciphertext, bound)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(1 << 256, N - 1) | st.integers(N - 3, N - 1))
+def test_a_plaintext_that_is_not_small_is_refused_where_a_small_one_is_expected(plaintext: int) -> None:
+    with pytest.raises(InvalidCiphertext):
+        KEY.decrypt_below(encrypt(plaintext), 1 << 256)
+
+
+@pytest.mark.parametrize("ciphertext", [0, N, N * N, -1, 2 * N])
+def test_no_half_of_the_key_touches_what_is_no_ciphertext(ciphertext: int) -> None:
+    with pytest.raises(InvalidCiphertext):
+        KEY.decrypt_below(ciphertext, 1 << 64)
+
+
+def test_one_bad_number_among_good_ciphertexts_spoils_their_sum() -> None:
+    good, factor = encrypt(1), gmpy2.gcd(int.from_bytes(KEY.to_private_bytes()[:192], "big"), N)
+    assert 1 < factor < N
+    for bad in (0, N, N * N, N * N + 1, int(factor), -5):
+        for numbers in ([bad, good], [good, bad], [good, bad, good]):
+            with pytest.raises(InvalidCiphertext):
+                PUBLIC.add(numbers)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.integers(-(1 << 6200), 1 << 6200) | st.sampled_from([0, 1, N, N * N, N * N - 1, N * N + 1, -1, 2 * N]))
 def test_any_number_is_decrypted_or_refused_with_our_error(ciphertext: int) -> None:
