@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,5 +91,13 @@ class Home:
         return parse_fingerprint(pins[participant])
 
     def _pins(self) -> dict[str, str]:
-        pins: dict[str, str] = json.loads((self.directory / "pins.json").read_bytes())
-        return pins
+        path = self.directory / "pins.json"
+        status = path.stat()
+        return _read_pins(path, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read_pins(path: Path, _inode: int, _modified: int, _size: int) -> dict[str, str]:
+    """The pins in a file, read again when it is another file: it is replaced as a whole and never written into."""
+    pins: dict[str, str] = json.loads(path.read_bytes())
+    return pins
