@@ -12,6 +12,8 @@ from typing import Any, Literal
 from flwr.app.user_config import UserConfig
 
 from coordinator.server_app import app
+from models.additive import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
+from models.binning import DEFAULT_MAXIMUM_BINS
 from models.wire.plan import RunPlan
 from simulations.command.choices import Engine
 from simulations.engines.deployment import run_on_flower
@@ -30,10 +32,10 @@ class Hyperparameters:
 
     maximum_rounds: int
     parameter_limit: int
-    tolerance: float = 1e-8
-    maximum_bins: int = 32
-    smoothness: float = 10.0
-    ridge: float = 6.0
+    tolerance: float = 2e-9
+    maximum_bins: int = DEFAULT_MAXIMUM_BINS
+    smoothness: float = DEFAULT_SMOOTHNESS
+    ridge: float = DEFAULT_RIDGE
     block: Literal["binned", "linear"] = "binned"
 
 

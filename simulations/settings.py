@@ -15,9 +15,9 @@ from simulations.run_federation import Hyperparameters
 from simulations.world import make_world
 
 SETTINGS: dict[DataSet, Hyperparameters] = {
-    DataSet.WORLD: Hyperparameters(maximum_rounds=12, parameter_limit=56),
-    DataSet.SBA: Hyperparameters(maximum_rounds=15, parameter_limit=104),
-    DataSet.UCI: Hyperparameters(maximum_rounds=15, parameter_limit=140),
+    DataSet.WORLD: Hyperparameters(maximum_rounds=12, parameter_limit=52),
+    DataSet.SBA: Hyperparameters(maximum_rounds=24, parameter_limit=65),
+    DataSet.UCI: Hyperparameters(maximum_rounds=24, parameter_limit=87),
 }
 
 

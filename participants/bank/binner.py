@@ -107,7 +107,9 @@ class BankBinner:
         )
 
     def _bins(self, item: Item, counts: Words) -> FeatureBins:
-        most = self._run.plan.maximum_bins
+        """Bins of one feature, an equal share of the block's parameters at most; two are for missing and other."""
+        plan = self._run.plan
+        most = max(1, min(plan.maximum_bins, plan.parameter_limit // len(self._items) - 2))
         if item.allowed:
             return category_bins_from_histogram(item.name, item.allowed, counts, maximum_bins=most)
         return numeric_bins_from_histogram(item.name, counts, maximum_bins=most)

@@ -31,7 +31,7 @@ def training(
     from simulations.command.progress import run_progress
     from simulations.settings import SETTINGS, load
 
-    logging.getLogger("participants").setLevel(logging.ERROR)
+    logging.basicConfig(format="%(message)s")
     federation = load(data, file)
     with tempfile.TemporaryDirectory(prefix="yurong-bench-") as directory, run_progress() as progress:
         figures = measure_training(federation, SETTINGS[data], Path(directory) / "federation", news=progress)

@@ -35,8 +35,7 @@ def demo(
     from simulations.demo import REPORT, demonstrate, replaced_directory
     from simulations.settings import SETTINGS, load
 
-    # A participant's log is its own: here they all share this terminal, and refusals are reported by name.
-    logging.getLogger("participants").setLevel(logging.ERROR)
+    logging.basicConfig(format="%(message)s")  # why a participant refused is in its own log: here, on this terminal
     federation = load(data, file)
     console = Console(stderr=True)
     with replaced_directory(out) as directory, run_progress() as progress:
