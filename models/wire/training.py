@@ -64,8 +64,8 @@ class Coefficients(WireMessage):
     """Under seal, from a bank to a department: the coefficient of each direction found so far."""
 
     values: tuple[Real, ...]  # one a finished round
-    base_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)]  # share of defaults among the rows that are trained on
-    training_rows: Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+    base_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)]  # share of defaults in the weight that is trained on
+    training_weight: Annotated[float, msgspec.Meta(gt=0, le=1e12)]  # of those rows; their number where all weigh 1
     took_part: tuple[bool, ...]  # whether this department took part in each of those rounds
     residual_fraction_bits: Annotated[int, msgspec.Meta(ge=1, le=40)]
 

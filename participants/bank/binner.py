@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crypto.fixed_point import Words
+from crypto.fixed_point import Words, from_fixed_point, to_fixed_point
 from models.additive import BinnedBlock
 from models.feature_bins import FeatureBins
 from models.shared_binning import (
@@ -32,19 +32,22 @@ from participants.run import Run
 
 Vector = NDArray[np.float64]
 
+WEIGHT_FRACTION_BITS = 28  # of sums of weights, which may be fractions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankTotals:
-    """Sums over all banks: of the bank block's columns, of weights and of labels."""
+    """Sums over all banks: of the bank block's columns, and of the weights and the number of rows trained on."""
 
     gram: NDArray[np.float64]  # (parameters, parameters) = X^T X over all rows
     column_sums: Vector  # (parameters,)
-    training_rows: float
-    defaults: float
+    training_weight: float
+    default_weight: float
+    training_rows: int
 
     def base_rate(self) -> float:
-        """Share of defaults among the rows that are trained on."""
-        return self.defaults / self.training_rows
+        """Share of defaults in the weight that is trained on."""
+        return self.default_weight / self.training_weight
 
 
 class BankBinner:
@@ -81,25 +84,28 @@ class BankBinner:
     def totals(self, summed: bytes) -> BankTotals:
         """The sums over all banks behind the bureau's."""
         size = own_block_size(self._run)
-        words = self._group.total(self._run.setup_turn(), Purpose.CURVATURE, summed, size * size + size + 2)
+        words = self._group.total(self._run.setup_turn(), Purpose.CURVATURE, summed, size * size + size + 3)
         numbers = words.astype(np.float64)
+        training_weight, default_weight = from_fixed_point(words[-3:-1], WEIGHT_FRACTION_BITS)
         return BankTotals(
             gram=numbers[: size * size].reshape(size, size),
-            column_sums=numbers[size * size : -2],
-            training_rows=float(numbers[-2]),
-            defaults=float(numbers[-1]),
+            column_sums=numbers[size * size : -3],
+            training_weight=float(training_weight),
+            default_weight=float(default_weight),
+            training_rows=int(words[-1]),
         )
 
     def _own_totals(self) -> Words:
         weights = self._cohort.weights
-        defaults = np.where(weights > 0, self._cohort.labels, 0.0)
-        rows = np.array([weights.sum(), defaults.sum()])
+        defaults = weights[self._cohort.labels == 1]
+        sums = to_fixed_point(np.array([weights.sum(), defaults.sum()]), WEIGHT_FRACTION_BITS)
+        rows = np.array([np.count_nonzero(weights)], dtype=np.uint64)
         block = own_block(self._run)
         if block is None:
-            return rows.astype(np.uint64)
+            return np.concatenate([sums, rows])
         columns = block.columns(own_codes(self._run)).astype(np.float64)
         gram = columns.T @ columns
-        return np.concatenate([gram.ravel(), columns.sum(axis=0), rows]).astype(np.uint64)
+        return np.concatenate([gram.ravel().astype(np.uint64), columns.sum(axis=0).astype(np.uint64), sums, rows])
 
     def _histogram(self, item: Item, values: FeatureValues) -> Words:
         return (

@@ -55,7 +55,7 @@ class OwnBlock:
             rows,
             penalty=self.penalty,
             base_rate=totals.base_rate(),
-            total_weight=totals.training_rows,
+            total_weight=totals.training_weight,
         )
         self._run.store.write_arrays(f"direction/{round_number:04}", {"vector": vector})
         return vector

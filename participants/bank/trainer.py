@@ -85,7 +85,7 @@ class BankTrainer:
         """Check that the run protects its residuals, start from the base rate, and send the first ones."""
         totals = self._binner.totals(request.totals)
         self._run.store.write_bytes("begin", request.encode())
-        self._require_enough_rows(int(totals.training_rows))
+        self._require_enough_rows(totals.training_rows)
         self._search.start(log_odds_of_rate(totals.base_rate()))
         return self._outcome(0, progress=None, finished=False)
 
@@ -190,7 +190,7 @@ class BankTrainer:
             message = Coefficients(
                 values=tuple(float(value) for value in self._search.minimiser.coefficients[1:]),
                 base_rate=self._totals.base_rate(),
-                training_rows=self._totals.training_rows,
+                training_weight=self._totals.training_weight,
                 took_part=tuple(department in self._members(number) for number in range(1, finished_rounds + 1)),
                 residual_fraction_bits=self._fraction_bits,
             )

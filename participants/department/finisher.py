@@ -88,7 +88,7 @@ class DepartmentFinisher:
         columns = [block.columns(self._trainer.codes(bank)).sum(axis=0) for bank in self._run.plan.bank_ids]
         rows = sum(len(self._trainer.codes(bank)) for bank in self._run.plan.bank_ids)
         counts = np.sum(columns, axis=0).astype(np.float64)
-        share = first.training_rows / rows
+        share = first.training_weight / rows
         defaults = defaults_from_gradient(gradient, counts, first.base_rate, weight_share=share)
         evidence = []
         for bins, start in zip(block.features, block.starts, strict=True):

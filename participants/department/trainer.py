@@ -46,6 +46,8 @@ from participants.run import Run, received
 
 Vector = NDArray[np.float64]
 
+ROWS_AT_ONCE = 1 << 16
+
 
 class DepartmentTrainer:
     """One department's block in training."""
@@ -124,10 +126,12 @@ class DepartmentTrainer:
         size = self.block.size
         gram, sums, rows = np.zeros((size, size)), np.zeros(size), 0
         for bank in self._run.plan.bank_ids:
-            columns = self.block.columns(self.codes(bank)).astype(np.float32)
-            gram += columns.T @ columns
-            sums += columns.sum(axis=0, dtype=np.float64)
-            rows += len(columns)
+            codes = self.codes(bank)
+            for start in range(0, len(codes), ROWS_AT_ONCE):
+                columns = self.block.columns(codes[start : start + ROWS_AT_ONCE]).astype(np.float64)
+                gram += columns.T @ columns
+                sums += columns.sum(axis=0)
+            rows += len(codes)
         return gram, sums, rows
 
     def _precondition(self, gradient: Vector, coefficients: Coefficients) -> Vector:
@@ -139,7 +143,7 @@ class DepartmentTrainer:
             rows,
             penalty=self.penalty,
             base_rate=coefficients.base_rate,
-            total_weight=coefficients.training_rows,
+            total_weight=coefficients.training_weight,
         )
 
     def _multiply(self, bank: ParticipantId, residuals: Residuals) -> tuple[Products, NDArray[np.uint64]]:
