@@ -1,7 +1,8 @@
 """How many residuals a bank packs into one ciphertext: its stride, a power of two.
 
-A larger stride makes fewer chunks to send and more answers to make. Chunks weigh more where many departments read
-them, answers where blocks are large. The weights below were measured (`docs/adr/0006-stride-by-cohort.md`).
+A larger stride makes fewer chunks to send and more answers to make. Chunks weigh more where a cohort has many rows,
+answers where blocks are large; every department pays for both. The weights below were measured
+(`docs/adr/0007-stride-by-cohort.md`).
 """
 
 from __future__ import annotations
