@@ -1,0 +1,86 @@
+"""The page as one file: no script, no request, nothing from elsewhere.
+
+Its content security policy allows the one style sheet inside it, by its hash, and nothing else.
+"""
+
+import base64
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from models.scorecard import PointsScale
+from simulations.report import wording
+from simulations.report.data import ReportData
+from simulations.report.inspection import Form
+from simulations.report.page import Page, difference
+
+_FILTERS: Final = {
+    "figure": wording.figure,
+    "in_a_hundred": wording.in_a_hundred,
+    "percent": wording.percent,
+    "share_of_bytes": wording.share_of_bytes,
+    "count": wording.count,
+    "signed": wording.signed,
+    "size": wording.size,
+    "duration": wording.duration,
+    "several": wording.several,
+}
+_FORMS: Final = {
+    Form.ENCRYPTED: "Encrypted under a bank’s key",
+    Form.SEALED: "Sealed to one recipient",
+    Form.MASKED: "Masked: adds up only with everybody’s parts",
+    Form.BLINDED: "Blinded enterprise ids",
+    Form.PUBLIC: "Public keys, signatures and fingerprints",
+    Form.READABLE: "Readable: names, counts, public figures",
+}
+
+
+def report_html(data: ReportData) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("simulations.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_FILTERS)
+    style = environment.get_template("style.css.html.j2").render().strip()
+    policy = f"default-src 'none'; style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
+    return environment.get_template("page.html.j2").render(
+        page=Page.of(data),
+        style=Markup(style),  # noqa: S704 - a file of ours without any value in it; the policy has its hash
+        policy=policy,
+        difference=difference,
+        forms=_FORMS,
+        scale=PointsScale(),
+    )
+
+
+def write_report(data: ReportData, path: Path) -> None:
+    """Write the page to `path`, whole or not at all; a file that is there is replaced."""
+    page = report_html(data).encode("utf-8")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(page)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _digest(style: str) -> str:
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+def _printable(value: Any) -> Any:
+    """Clean every text that is printed; the drawn charts are clean already."""
+    return wording.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
