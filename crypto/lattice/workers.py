@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ from crypto.lattice.inner_product import (
 from crypto.lattice.keys import BankLatticeKey, LatticePublicKey
 from crypto.lattice.parameters import INNER_PRODUCT
 from crypto.lattice.seal import Words
+
+ENTRIES_A_WORKER: Final = 1 << 22
+"""Columns with fewer entries stay with one worker: each further one transforms the whole vector once more."""
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -113,13 +116,18 @@ class _Shape:
 
 
 class LatticeWorkers:
-    """`processes` workers. A context manager; safe to use from several threads at once."""
+    """`processes` workers. A context manager; safe to use from several threads at once.
 
-    def __init__(self, processes: int = 1) -> None:
+    A matrix is dealt out over as many of them as give each `entries_a_worker` entries to hold.
+    """
+
+    def __init__(self, processes: int = 1, *, entries_a_worker: int = ENTRIES_A_WORKER) -> None:
         if processes < 1:
             raise ProtocolStateError("lattice work needs one process at least")
         self._workers = tuple(_Worker() for _ in range(processes))
         self._shapes: dict[str, _Shape] = {}
+        self._entries_a_worker = entries_a_worker
+        self._turn = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -148,13 +156,21 @@ class LatticeWorkers:
         self.forget(name)
         width = INNER_PRODUCT.poly_modulus_degree // stride
         groups = -(-columns.shape[1] // width)
-        edges = [width * (groups * index // len(self._workers)) for index in range(len(self._workers))]
+        workers = self._next_workers(-(-columns.size // self._entries_a_worker))
+        edges = [width * (groups * index // len(workers)) for index in range(len(workers))]
         edges.append(columns.shape[1])
-        shares = [(w, columns[:, a:b]) for w, a, b in zip(self._workers, edges, edges[1:], strict=False) if a < b]
+        shares = [(w, columns[:, a:b]) for w, a, b in zip(workers, edges, edges[1:], strict=False) if a < b]
         futures = [worker.remember(name, np.ascontiguousarray(share), stride) for worker, share in shares]
         _all_results(futures)
         with self._lock:
             self._shapes[name] = _Shape(columns, stride, tuple(worker for worker, _ in shares))
+
+    def _next_workers(self, count: int) -> tuple[_Worker, ...]:
+        """Up to `count` workers, beginning where the last matrix ended: small matrices go to one worker each."""
+        with self._lock:
+            start, everybody = self._turn, len(self._workers)
+            self._turn = (start + min(count, everybody)) % everybody
+        return tuple(self._workers[(start + index) % everybody] for index in range(min(count, everybody)))
 
     def holds(self, name: str) -> bool:
         """Whether columns are kept under a name."""

@@ -20,7 +20,7 @@ STRIDE = 1024
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[LatticeWorkers]:
-    with LatticeWorkers(2) as started:
+    with LatticeWorkers(2, entries_a_worker=1) as started:
         yield started
 
 
@@ -92,7 +92,7 @@ def test_a_hostile_ciphertext_is_one_error_and_the_service_goes_on(
 def test_a_worker_that_dies_is_replaced_with_its_columns(
     bank: BankLatticeKey, columns: np.ndarray, values: np.ndarray
 ) -> None:
-    with LatticeWorkers(2) as workers:
+    with LatticeWorkers(2, entries_a_worker=1) as workers:
         workers.encode_matrix("block", columns, STRIDE)
         vector = workers.encrypt_vector(bank, values, stride=STRIDE)
         expected = values @ columns.astype(np.int64)
