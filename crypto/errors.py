@@ -1,4 +1,3 @@
-# ruff: noqa: N818 (the names say what is wrong; a second "Error" in each would not)
 """Every error that this project raises on purpose.
 
     YurongError
