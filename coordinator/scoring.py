@@ -29,6 +29,7 @@ from models.wire.online import (
     ScoreAnswer,
     ScoreRequest,
     ScoreStatement,
+    box_digest,
     request_digest,
 )
 from models.wire.plan import require_enough_departments
@@ -79,9 +80,14 @@ class ScoreGateway:
         """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
         model = self._model(request.model_version)
         departments = self._check(request, model)
+        digests = tuple(box_digest(box.payload) for box in request.boxes)
         relayed = {
             ParticipantId(box.participant): RelayedRequest(
-                bank=request.bank, model_version=request.model_version, document=request.document, box=box.payload
+                bank=request.bank,
+                model_version=request.model_version,
+                document=request.document,
+                box=box.payload,
+                digests=digests,
             ).encode()
             for box in request.boxes
         }

@@ -2,21 +2,22 @@
 
 bank   -> bureau  OfferRequest       which departments are up?         reply Offer: the set S, and who is missing
 bank   -> bureau  ScoreRequest       a signed document, and the enterprise id sealed to each department of S
-bureau -> dept.   RelayedRequest     the same document, and this department's box alone
+bureau -> dept.   RelayedRequest     the same document, this department's box, and the digests of all
 dept.  -> bureau  DepartmentAnswer   its masked partial under the bank's Paillier key
 bureau -> bank    ScoreAnswer        the product of those ciphertexts
 
 What the bank signs is an RFC 8785 document (`crypto.documents`), so one signature holds for all departments:
 
-    {"bank": ..., "departments": {"tax": SHA-256 of its box, ...}, "expires_at": seconds since 1970,
-     "key_fingerprint": of the Paillier key, "model_version": ..., "request_id": 32 hexadecimal digits}
+    {"bank": ..., "boxes": SHA-256 over the boxes' SHA-256 in the order of S, "departments": [S, sorted],
+     "expires_at": seconds since 1970, "key_fingerprint": of the Paillier key, "model_version": ...,
+     "request_id": 32 hexadecimal digits}
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -35,7 +36,9 @@ MAXIMUM_LIFETIME_SECONDS: Final = 300
 
 MAXIMUM_DOCUMENT_BYTES: Final = 1 << 15
 
-_FIELDS: Final = frozenset({"bank", "departments", "expires_at", "key_fingerprint", "model_version", "request_id"})
+_FIELDS: Final = frozenset(
+    {"bank", "boxes", "departments", "expires_at", "key_fingerprint", "model_version", "request_id"}
+)
 _HALF_DIGEST: Final = re.compile(r"[0-9a-f]{32}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LATEST_EXPIRY: Final = 1 << 40
@@ -47,25 +50,22 @@ _Ciphertext = Annotated[bytes, msgspec.Meta(max_length=1024)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreStatement:
-    """What a bank signs. `boxes`: SHA-256 (32 bytes) of the sealed enterprise id, by department; its keys are S."""
+    """What a bank signs. `departments`: S, sorted. `boxes`: what `digest_of_boxes` gives of all sealed ids."""
 
     request_id: RequestId
     bank: ParticipantId
     model_version: ModelVersion
     key_fingerprint: bytes
     expires_at: int
-    boxes: Mapping[ParticipantId, bytes]
-
-    @property
-    def departments(self) -> tuple[ParticipantId, ...]:
-        """S, sorted."""
-        return tuple(sorted(self.boxes))
+    departments: tuple[ParticipantId, ...]
+    boxes: bytes
 
     def sign(self, identity: Identity) -> bytes:
         """The signed document."""
         fields = {
             "bank": self.bank,
-            "departments": {name: digest.hex() for name, digest in self.boxes.items()},
+            "boxes": self.boxes.hex(),
+            "departments": list(self.departments),
             "expires_at": self.expires_at,
             "key_fingerprint": self.key_fingerprint.hex(),
             "model_version": self.model_version,
@@ -80,8 +80,11 @@ class ScoreStatement:
         Raises `SignatureInvalid` and `MalformedMessage`.
         """
         fields = verify_document(document, bank, Label.SCORE_REQUEST, maximum_bytes=MAXIMUM_DOCUMENT_BYTES)
-        if fields.keys() != _FIELDS or not isinstance(fields["departments"], dict):
+        if fields.keys() != _FIELDS or not isinstance(fields["departments"], list):
             raise MalformedMessage("a score request has other fields than it should")
+        departments = tuple(parse_participant_id(_text(name)) for name in fields["departments"])
+        if list(departments) != sorted(set(departments)):
+            raise MalformedMessage("a score request does not list its departments in order, each once")
         if type(fields["expires_at"]) is not int or not 0 <= fields["expires_at"] < _LATEST_EXPIRY:
             raise MalformedMessage("a score request does not say when it expires")
         return cls(
@@ -90,10 +93,8 @@ class ScoreStatement:
             model_version=ModelVersion(_text(fields["model_version"], _HALF_DIGEST)),
             key_fingerprint=bytes.fromhex(_text(fields["key_fingerprint"], _DIGEST)),
             expires_at=fields["expires_at"],
-            boxes={
-                parse_participant_id(name): bytes.fromhex(_text(digest, _DIGEST))
-                for name, digest in fields["departments"].items()
-            },
+            departments=departments,
+            boxes=bytes.fromhex(_text(fields["boxes"], _DIGEST)),
         )
 
 
@@ -104,8 +105,13 @@ def box_context(request_id: RequestId, bank: ParticipantId, version: ModelVersio
 
 
 def box_digest(sealed: bytes) -> bytes:
-    """The SHA-256 (32 bytes) that a statement holds of a sealed enterprise id."""
+    """The SHA-256 (32 bytes) of a sealed enterprise id."""
     return hashlib.sha256(sealed).digest()
+
+
+def digest_of_boxes(digests: Iterable[bytes]) -> bytes:
+    """The SHA-256 (32 bytes) that a statement holds of all boxes, from each one's in the order of S."""
+    return hashlib.sha256(b"".join(digests)).digest()
 
 
 def request_digest(document: bytes) -> bytes:
@@ -132,7 +138,7 @@ class Offer(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRequest(WireMessage):
-    """A signed document and the boxes whose digests are in it. Bank and model say where to look for its keys."""
+    """A signed document and the boxes that it stands for. Bank and model say where to look for its keys."""
 
     MAXIMUM_BYTES: ClassVar[int] = 1 << 20
     bank: Name
@@ -150,6 +156,7 @@ class RelayedRequest(WireMessage):
     model_version: Name
     document: _Document
     box: _Box
+    digests: tuple[Digest, ...]  # of all boxes, in the order of S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

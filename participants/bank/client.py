@@ -36,6 +36,7 @@ from models.wire.online import (
     ScoreStatement,
     box_context,
     box_digest,
+    digest_of_boxes,
     request_digest,
 )
 from models.wire.plan import require_enough_departments
@@ -121,7 +122,8 @@ class ScoreClient:
             model_version=self._version,
             key_fingerprint=self._key.public.fingerprint(),
             expires_at=int(now) + min(LIFETIME_SECONDS, MAXIMUM_LIFETIME_SECONDS),
-            boxes={name: box_digest(box) for name, box in boxes.items()},
+            departments=tuple(boxes),
+            boxes=digest_of_boxes(box_digest(box) for box in boxes.values()),
         )
         document = statement.sign(self._run.identity)
         self._open[request_digest(document)] = _Open(

@@ -46,6 +46,7 @@ from models.wire.online import (
     ScoreStatement,
     box_context,
     box_digest,
+    digest_of_boxes,
     request_digest,
 )
 from models.wire.plan import require_enough_departments
@@ -154,13 +155,15 @@ def under_the_bank_s_own_key(asked: Asked) -> None:
 
 def set_is_large_enough(asked: Asked) -> None:
     """S is of this model's departments, this one among them, and not below the smallest that hides anything."""
-    require_enough_departments(len(asked.statement.boxes))
+    require_enough_departments(len(asked.statement.departments))
     asked.model.run.check_turn(turn_of(asked))
 
 
 def box_is_the_signed_one(asked: Asked) -> None:
     """The sealed enterprise id is the one that the bank put in; anybody could seal another."""
-    if box_digest(asked.relayed.box) != asked.statement.boxes[asked.model.run.me]:
+    digests, departments = asked.relayed.digests, asked.statement.departments
+    mine = box_digest(asked.relayed.box)
+    if digest_of_boxes(digests) != asked.statement.boxes or digests[departments.index(asked.model.run.me)] != mine:
         raise PeerError("a score request came with another box than the bank signed")
 
 
