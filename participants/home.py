@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from crypto.identity import Identity, PublicIdentity, parse_fingerprint
 from participants.keys import BankKeys, private_file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Home:
     """An existing home. Make a new one with `Home.create`."""
 
@@ -90,10 +90,13 @@ class Home:
             )
         return parse_fingerprint(pins[participant])
 
+    @cached_property
+    def _pins_path(self) -> Path:
+        return self.directory / "pins.json"
+
     def _pins(self) -> dict[str, str]:
-        path = self.directory / "pins.json"
-        status = path.stat()
-        return _read_pins(path, status.st_ino, status.st_mtime_ns, status.st_size)
+        status = self._pins_path.stat()
+        return _read_pins(self._pins_path, status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=256)
