@@ -120,7 +120,7 @@ def _block_facts(report: BlockReport) -> dict[str, Any]:
         "fingerprint": report.fingerprint.hex(),
         "features": report.features,
         "parameters": report.parameters,
-        "spread_points": round(report.spread_points, 3),
+        "spread_points": report.spread_points,
         # What stands for a department that is down when a score is asked for.
         "mean_log_odds": report.mean_log_odds,
     }

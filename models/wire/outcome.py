@@ -19,6 +19,9 @@ from models.wire.training import Turn
 MEAN_DECIMALS = 3
 """A block's mean is published to so many decimals: far below a point, and too coarse to tell of a single row."""
 
+SPREAD_DECIMALS = 3
+"""Of a block's spread in points. Rounded before it leaves its holder; all digits would be a number made of all rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateRequest(WireMessage):

@@ -7,7 +7,7 @@ import numpy as np
 from crypto.identifiers import ModelVersion
 from models.block_file import block_from_bytes, block_to_bytes, fingerprint
 from models.scorecard import PointsScale
-from models.wire.outcome import ActivateRequest, BlockReport, FinishRequest
+from models.wire.outcome import SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.setup import Done
 from participants.bank.cohort import BankCohort
 from participants.bank.own_block import OwnBlock
@@ -42,7 +42,7 @@ class BankFinisher:
             fingerprint=fingerprint(data),
             features=0 if block is None else len(block.feature_names),
             parameters=own.size,
-            spread_points=spread,
+            spread_points=round(spread, SPREAD_DECIMALS),
             mean_log_odds=0.0,
         )
 

@@ -17,7 +17,7 @@ from models.additive import BinnedBlock
 from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, fingerprint
 from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
 from models.scorecard import PointsScale
-from models.wire.outcome import MEAN_DECIMALS, ActivateRequest, BlockReport, FinishRequest
+from models.wire.outcome import MEAN_DECIMALS, SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.setup import Done
 from models.wire.training import Coefficients
@@ -49,7 +49,7 @@ class DepartmentFinisher:
             fingerprint=fingerprint(data),
             features=len(block.feature_names),
             parameters=block.size,
-            spread_points=float(PointsScale().factor * log_odds.std()),
+            spread_points=round(float(PointsScale().factor * log_odds.std()), SPREAD_DECIMALS),
             mean_log_odds=round(float(log_odds.mean()), MEAN_DECIMALS),
         )
 
