@@ -47,48 +47,50 @@ class PooledRun:
 
     def __init__(self, federation: FoundedFederation, run_id: str, *, rounds: int) -> None:
         self._federation = federation
-        self._runs = {name: _open(path, run_id) for name, path in federation.homes.items()}
-        self._rounds = rounds
-        self._cohorts = {
-            bank: BankCohort(self._runs[bank], BankBook(federation.homes[bank] / "data")) for bank in federation.banks
+        self.runs = {name: _open(path, run_id) for name, path in federation.homes.items()}
+        self.cohorts = {
+            bank: BankCohort(self.runs[bank], BankBook(federation.homes[bank] / "data")) for bank in federation.banks
         }
+        self._rounds = rounds
 
     @cached_property
     def labels(self) -> Vector:
         """Labels of all rows, 0 where unknown; `(rows,)`."""
-        return np.nan_to_num(self._stack([cohort.labels for cohort in self._cohorts.values()]))
+        return np.nan_to_num(self._stack([cohort.labels for cohort in self.cohorts.values()]))
 
     @cached_property
     def weights(self) -> Vector:
         """Weights in training, `(rows,)`."""
-        return self._stack([cohort.weights for cohort in self._cohorts.values()])
+        return self._stack([cohort.weights for cohort in self.cohorts.values()])
 
     @cached_property
     def held_out(self) -> NDArray[np.bool_]:
         """Rows held out, `(rows,)`."""
-        return np.concatenate([cohort.is_held_out for cohort in self._cohorts.values()])
+        return np.concatenate([cohort.is_held_out for cohort in self.cohorts.values()])
 
     @cached_property
     def bank_of_row(self) -> NDArray[np.int64]:
         """Which bank's cohort each row is of, `(rows,)`."""
-        return np.repeat(np.arange(len(self._cohorts)), [len(cohort.labels) for cohort in self._cohorts.values()])
+        return np.repeat(np.arange(len(self.cohorts)), [len(cohort.labels) for cohort in self.cohorts.values()])
 
     @cached_property
     def federated_log_odds(self) -> Vector:
         """The log-odds that the banks reached, `(rows,)`."""
-        parts = []
-        for bank, cohort in self._cohorts.items():
-            search = BankSearch(self._runs[bank].store, np.nan_to_num(cohort.labels), cohort.weights)
-            search.go_to(self._rounds)
-            parts.append(search.log_odds())
-        return self._stack(parts)
+        return self._stack([self.search_of(bank).log_odds() for bank in self.cohorts])
+
+    def search_of(self, bank: ParticipantId) -> BankSearch:
+        """The search as it stands at a bank after the last round."""
+        cohort = self.cohorts[bank]
+        search = BankSearch(self.runs[bank].store, np.nan_to_num(cohort.labels), cohort.weights)
+        search.go_to(self._rounds)
+        return search
 
     @cached_property
     def designs(self) -> dict[ParticipantId, Design]:
         """Columns and penalty of each block; that of the banks is one."""
         designs = {department: self._department_design(department) for department in self._federation.departments}
-        blocks = {bank: own_block(self._runs[bank]) for bank in self._federation.banks}
-        columns = [block.columns(own_codes(self._runs[bank])) for bank, block in blocks.items() if block is not None]
+        blocks = {bank: own_block(self.runs[bank]) for bank in self._federation.banks}
+        columns = [block.columns(own_codes(self.runs[bank])) for bank, block in blocks.items() if block is not None]
         block = blocks[self._federation.banks[0]]
         if block is not None:
             plan = self._plan
@@ -103,8 +105,7 @@ class PooledRun:
 
     def quality(self, predictions: Vector) -> Quality:
         """AUC and KS of predictions `(rows,)` of default on the rows held out."""
-        labels, predicted = self.labels[self.held_out], predictions[self.held_out]
-        return Quality(auc=auc(labels, predicted), ks=ks(labels, predicted))
+        return _quality(self.labels[self.held_out], predictions[self.held_out])
 
     def alone(self) -> dict[ParticipantId, Vector]:
         """Log-odds `(rows,)` that each block reaches alone, with everybody's labels."""
@@ -114,8 +115,8 @@ class PooledRun:
             log_odds[name] = optimum.log_odds([design.columns])
         return log_odds
 
-    def banks_alone(self) -> dict[ParticipantId, Quality]:
-        """What each bank reaches with its own features and borrowers, on its own rows held out.
+    def banks_alone(self) -> dict[ParticipantId, tuple[Quality, Quality]]:
+        """What each bank reaches alone on its own borrowers held out, and what the federation does on the same.
 
         Banks without features, or with too few borrowers of either kind to say, are left out.
         """
@@ -123,15 +124,16 @@ class PooledRun:
             return {}
         design = self.designs[BANKS]
         qualities = {}
-        for index, bank in enumerate(self._cohorts):
+        for index, bank in enumerate(self.cohorts):
             mine = self.bank_of_row == index
             weights = np.where(mine, self.weights, 0.0)
             held_out = self.held_out & mine
             if min(_both(self.labels[weights > 0]), _both(self.labels[held_out])) == 0:
                 continue
             predictions = minimise_pooled([design], self.labels, weights).log_odds([design.columns[held_out]])
-            qualities[bank] = Quality(
-                auc=auc(self.labels[held_out], predictions), ks=ks(self.labels[held_out], predictions)
+            qualities[bank] = (
+                _quality(self.labels[held_out], predictions),
+                _quality(self.labels[held_out], self.federated_log_odds[held_out]),
             )
         return qualities
 
@@ -140,28 +142,28 @@ class PooledRun:
         return pooled_xgboost(self._raw_features(), self.labels, self.weights > 0, seed=seed, threads=2)
 
     def _raw_features(self) -> Vector:
-        ids = [enterprise for cohort in self._cohorts.values() for enterprise in cohort.enterprise_ids]
+        ids = [enterprise for cohort in self.cohorts.values() for enterprise in cohort.enterprise_ids]
         columns = [
             column
             for department in self._federation.departments
             for column in _numbers(DepartmentStore(self._federation.homes[department] / "data").features(ids))
         ]
-        features = [cohort.features() for cohort in self._cohorts.values()]
+        features = [cohort.features() for cohort in self.cohorts.values()]
         own = {name: [one[name] for one in features] for name in features[0]}
         columns.extend(column for parts in own.values() for column in _numbers({"": _joined(parts)}))
         return np.column_stack(columns)
 
     def _department_design(self, department: ParticipantId) -> Design:
-        run, plan = self._runs[department], self._plan
+        run, plan = self.runs[department], self._plan
         block = block_from_bytes(run.store.read_bytes("block"))
-        codes: list[NDArray[Any]] = [run.store.read_arrays(f"codes/{bank}")["codes"] for bank in self._cohorts]
+        codes: list[NDArray[Any]] = [run.store.read_arrays(f"codes/{bank}")["codes"] for bank in self.cohorts]
         return Design(
             columns=block.columns(np.concatenate(codes)), penalty=block.penalty_matrix(plan.smoothness, plan.ridge)
         )
 
     @property
     def _plan(self) -> Any:
-        return self._runs[self._federation.banks[0]].plan
+        return self.runs[self._federation.banks[0]].plan
 
     @staticmethod
     def _stack(parts: list[Vector]) -> Vector:
@@ -171,6 +173,10 @@ class PooledRun:
 def _open(home: Any, run_id: str) -> Run:
     opened = Home.open(home)
     return Run(opened, opened.identity(), FileLedger(home / "ledger"), RunId(run_id))
+
+
+def _quality(labels: Vector, predictions: Vector) -> Quality:
+    return Quality(auc=auc(labels, predictions), ks=ks(labels, predictions))
 
 
 def _both(labels: Vector) -> int:

@@ -35,7 +35,7 @@ from simulations.errors import OutputRefused
 from simulations.federation_data import FederationData
 from simulations.founding import FoundedFederation, found
 from simulations.online import score_one
-from simulations.report.data import Comparison, Explanation, ReportData, Setting
+from simulations.report.data import BankAlone, Comparison, Explanation, ReportData, Setting
 from simulations.report.render import write_report
 from simulations.report.traffic import TrafficLog
 from simulations.run_federation import Hyperparameters, News, plan_run, run_federation
@@ -118,6 +118,7 @@ def demonstrate(
         model_version=version,
         titles={str(name): text for name, text in federation.titles.items()},
         comparisons=comparisons,
+        banks_alone=_banks_alone(pooled, federation),
         max_abs_log_odds_difference=difference,
         explanation=explanation,
         # Flower's own daemons show nobody their traffic; one online score alone would be no answer.
@@ -171,14 +172,10 @@ def _compare(pooled: PooledRun, federation: FoundedFederation) -> tuple[tuple[Co
     """What else could have been done with these records, and how far the same model pooled is from ours."""
     optimum = pooled.optimum()
     same_model = optimum.log_odds([design.columns for design in pooled.designs.values()])
-    titles = federation.titles | {ParticipantId("banks"): "All banks' own features 各银行自有数据"}
+    titles = federation.titles | {ParticipantId("banks"): "Banks' own features 银行自有数据"}
     comparisons = [_comparison(Setting.POOLED, "The same model, pooled in the clear", pooled.quality(same_model))]
     for name, log_odds in pooled.alone().items():
-        note = "with the labels of all banks"
-        comparisons.append(_comparison(Setting.ALONE, titles[name], pooled.quality(log_odds), note=note))
-    for bank, quality in pooled.banks_alone().items():
-        note = "its own borrowers alone"
-        comparisons.append(_comparison(Setting.ALONE, titles[bank], quality, note=note))
+        comparisons.append(_comparison(Setting.ALONE, titles[name], pooled.quality(log_odds)))
     try:
         trees = pooled.quality(pooled.xgboost(seed=SEED))
         comparisons.append(_comparison(Setting.TREES, "Boosted trees, pooled in the clear", trees))
@@ -187,13 +184,23 @@ def _compare(pooled: PooledRun, federation: FoundedFederation) -> tuple[tuple[Co
     return tuple(comparisons), float(np.abs(pooled.federated_log_odds - same_model).max())
 
 
-def _comparison(setting: Setting, title: str, quality: Quality, *, note: str = "") -> Comparison:
-    return Comparison(setting=setting, title=title, auc=quality.auc, ks=quality.ks, note=note)
+def _comparison(setting: Setting, title: str, quality: Quality) -> Comparison:
+    return Comparison(setting=setting, title=title, auc=quality.auc, ks=quality.ks)
+
+
+def _banks_alone(pooled: PooledRun, federation: FoundedFederation) -> tuple[BankAlone, ...]:
+    return tuple(
+        BankAlone(
+            title=federation.titles[bank],
+            auc=own.auc,
+            ks=own.ks,
+            federated_auc=federated.auc,
+            federated_ks=federated.ks,
+        )
+        for bank, (own, federated) in pooled.banks_alone().items()
+    )
 
 
 def _public(result: dict[str, Any], comparisons: tuple[Comparison, ...], difference: float) -> dict[str, Any]:
-    figures = [
-        {"setting": one.setting, "title": one.title, "auc": one.auc, "ks": one.ks, "note": one.note}
-        for one in comparisons
-    ]
+    figures = [{"setting": one.setting, "title": one.title, "auc": one.auc, "ks": one.ks} for one in comparisons]
     return result | {"comparisons": figures, "max_abs_log_odds_difference": difference}
