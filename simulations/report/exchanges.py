@@ -18,6 +18,7 @@ class Message:
 
 
 NOTHING: Final = "Nothing."
+SIZES: Final = "Nothing beyond sizes that it knows already."
 _AGREED: Final = Message(holds="“Done”", learns=NOTHING)
 _PLAN: Final = Message(holds="The plan of the run", learns="What is to be trained, with whom and how. Public.")
 _PAPERS: Final = Message(
@@ -48,17 +49,17 @@ TO_BUREAU: Final = {
     ),
     Step.TAKE_COHORT: _AGREED,
     Step.BIN_DEPARTMENT: Message(holds="The size of each block", learns="How many parameters each department has."),
-    Step.BIN_BANK: Message(holds="The banks’ histograms, masked", learns=NOTHING),
-    Step.CURVE_BANK: Message(holds="The banks’ totals, masked", learns=NOTHING),
+    Step.BIN_BANK: Message(holds="The banks’ histograms, masked", learns=SIZES),
+    Step.CURVE_BANK: Message(holds="The banks’ totals, masked", learns=SIZES),
     Step.BEGIN: Message(
         holds="Each bank’s first residuals, encrypted; settings sealed to each department",
         learns="How many rows each bank has.",
     ),
     Step.GRADIENT: Message(
-        holds="Inner products of columns and residuals, encrypted, flooded and masked", learns=NOTHING
+        holds="Inner products of columns and residuals, encrypted, flooded and masked", learns=SIZES
     ),
-    Step.OPEN: Message(holds="The opened products, still under each department’s mask", learns=NOTHING),
-    Step.DIRECTION: Message(holds="Each department’s step for every enterprise, masked", learns=NOTHING),
+    Step.OPEN: Message(holds="The opened products, still under each department’s mask", learns=SIZES),
+    Step.DIRECTION: Message(holds="Each department’s step for every enterprise, masked", learns=SIZES),
     Step.SEARCH: Message(
         holds="The banks’ statistics, masked; at a round’s end the next residuals, encrypted",
         learns="The objective and the AUC after the round. Public.",
@@ -67,14 +68,14 @@ TO_BUREAU: Final = {
         holds="The banks’ statistics, masked; at a round’s end the next residuals, encrypted",
         learns="The objective and the AUC after the round. Public.",
     ),
-    Step.EVALUATE: Message(holds="Counts of scores by outcome, masked", learns=NOTHING),
+    Step.EVALUATE: Message(holds="Counts of scores by outcome, masked", learns=SIZES),
     Step.CONCLUDE: Message(holds="The model’s quality over all banks", learns="The figures of this report. Public."),
     Step.FINISH: Message(holds="Each block’s fingerprint and size", learns="How far each block moves scores. Public."),
     Step.ACTIVATE: _AGREED,
     Step.ASK_SCORES: Message(
         holds="Whom a bank asks about, sealed to each department", learns="How many scores the bank wants. Not whose."
     ),
-    Step.GIVE_PARTIALS: Message(holds="Partial scores, masked and then encrypted", learns=NOTHING),
+    Step.GIVE_PARTIALS: Message(holds="Partial scores, masked and then encrypted", learns=SIZES),
     Step.OPEN_SCORES: Message(holds="“Opened”, and how many", learns="How many scores the bank now has."),
 }
 
@@ -95,12 +96,13 @@ TO_DEPARTMENT: Final = {
     ),
     Step.DIRECTION: Message(
         holds="Its inner products, opened by the banks",
-        learns="Its own gradient, summed over the banks: one number a parameter. Nothing of one enterprise.",
+        learns="Its own gradient, summed over the banks: in the first round, how many defaulted in each of its bins.",
     ),
     Step.FINISH: Message(holds="The last coefficients, sealed", learns="Its own finished block."),
     Step.ACTIVATE: _MANIFEST,
     Step.GIVE_PARTIALS: Message(
-        holds="Whom a bank asks about, sealed", learns="Which enterprises the bank wants scores of."
+        holds="Whom a bank asks about, sealed",
+        learns="Which enterprises the bank wants scores of, those too that it does not hold.",
     ),
 }
 

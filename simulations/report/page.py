@@ -24,7 +24,6 @@ PHASES: Final = {
     conduct.SCORING: "Scores for the banks",
 }
 SHARED_BLOCK: Final = "The banks’ own features"
-_SAME: Final = 0.00005
 _ROC_ROWS: Final = 11
 
 
@@ -40,13 +39,13 @@ class Worth:
 
     @property
     def gain(self) -> float:
-        """AUC beyond that of the best participant alone; 0 if nobody's is known."""
-        return self.federated.auc - self.best_alone.auc if self.best_alone else 0.0
+        """AUC beyond that of the best participant alone, as the page prints both; 0 if nobody's is known."""
+        return printed_gap(self.federated.auc, self.best_alone.auc) if self.best_alone else 0.0
 
     @property
-    def same_as_pooled(self) -> bool:
-        """Whether pooling the records in the clear gives the same AUC to four decimals."""
-        return self.pooled is not None and abs(self.pooled.auc - self.federated.auc) < _SAME
+    def cost(self) -> float:
+        """AUC that the pooled model has more, as the page prints both; 0 if it is not known."""
+        return printed_gap(self.pooled.auc, self.federated.auc) if self.pooled else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +238,12 @@ class Page:
 
 def difference(model: Comparison, federated: Comparison) -> str:
     """How a model's AUC differs from the federated one's, with its sign."""
-    gap = round(model.auc, 4) - round(federated.auc, 4)
     if model is federated:
         return ""
-    return "the same" if abs(gap) < _SAME else f"{'+' if gap > 0 else '−'}{figure(abs(gap))}"
+    gap = printed_gap(model.auc, federated.auc)
+    return f"{'+' if gap > 0 else '−'}{figure(abs(gap))}" if gap else "the same"
+
+
+def printed_gap(one: float, other: float) -> float:
+    """The difference of two figures as they are printed, so that the page adds up; 0 if they print alike."""
+    return round(float(figure(one)) - float(figure(other)), 4)

@@ -70,11 +70,14 @@ def waterfall(explanation: Explanation) -> Markup:
     rows = [row | {"place": place, "next": place + 1} for place, row in enumerate(rows)]
     y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
     axis = alt.Axis(title="points (the scale does not begin at 0)", format=".0f", tickCount=8, grid=False, ticks=True)
-    x = alt.X("start:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=axis)
+    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
+    x = alt.X("start:Q", scale=scale, axis=axis)
     tone = alt.Color("tone:N", scale=None)
     base = chart_of(rows).encode(y=y)
     chart = alt.layer(
-        chart_of(rows[:-1]).mark_rule(color=FAINT, yOffset=9, y2Offset=9).encode(x="end:Q", y=y, y2="next:O"),
+        chart_of(rows[:-1])
+        .mark_rule(color=FAINT, yOffset=9, y2Offset=9)
+        .encode(x=alt.X("end:Q", scale=scale, axis=axis), y=y, y2="next:O"),
         base.mark_bar(size=_BAR, yOffset=9).encode(x=x, x2="end:Q", color=alt.Color("colour:N", scale=None)),
         base.mark_text(align="left", dy=-8, fontSize=13, color=INK).encode(x=alt.value(0), text="title:N"),
         base.mark_text(align="right", dy=-8, fontSize=13, fontWeight=600).encode(
@@ -86,7 +89,7 @@ def waterfall(explanation: Explanation) -> Markup:
 
 
 def _step(title: str, start: float, end: float) -> dict[str, Any]:
-    tone = ACCENT if end >= start else WARM
+    tone = ACCENT if end > start else WARM if end < start else MUTED
     short = shortened(title, _LABEL_COLUMNS)
     return {"title": short, "start": start, "end": end, "figure": signed(end - start), "colour": tone, "tone": tone}
 

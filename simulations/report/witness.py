@@ -48,8 +48,8 @@ _BUREAU_SUMMARY: Final = (
     "report. No feature, no outcome, no score, and not which enterprises."
 )
 _DEPARTMENT_SUMMARY: Final = (
-    "Each learnt which of its own enterprises are in a bank’s cohort, and its own part of the model. Not who repaid, "
-    "nothing of other departments’ records, no score."
+    "Each learnt which of its own enterprises are in a bank’s cohort, whom a bank asks about, how often its bins "
+    "defaulted, and its own part of the model. No other department’s records, and no score."
 )
 _BANK_SUMMARY: Final = (
     "Each learnt scores of enterprises in its own book, as sums over all departments, and which department holds "
