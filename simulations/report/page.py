@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from markupsafe import Markup
 
 from coordinator import conduct
 from crypto.identifiers import Role
@@ -12,6 +11,7 @@ from simulations.report import quality_charts, run_charts
 from simulations.report.data import BankAlone, Comparison, Holder, Quality, ReportData, Setting
 from simulations.report.statistics import separation
 from simulations.report.svg import MUTED, WARM
+from simulations.report.verbatim import Verbatim
 from simulations.report.witness import Witness, what_was_seen
 from simulations.report.wording import figure
 
@@ -35,7 +35,7 @@ class Worth:
     models: tuple[Comparison, ...]
     best_alone: Comparison | None
     pooled: Comparison | None
-    chart: Markup
+    chart: Verbatim
 
     @property
     def gain(self) -> float:
@@ -55,7 +55,7 @@ class EachBank:
     banks: tuple[BankAlone, ...]
     better: int
     known: int
-    chart: Markup
+    chart: Verbatim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ class RocRow:
 class Separating:
     """How well the model parts defaults from good ones."""
 
-    roc: Markup
-    ks: Markup
+    roc: Verbatim
+    ks: Verbatim
     legend: tuple[tuple[str, str], ...]  # the class of a swatch, and a name
     rows: tuple[RocRow, ...]
     widest: RocRow
@@ -192,16 +192,16 @@ class Page:
     worth: Worth | None
     each_bank: EachBank | None
     separating: Separating | None
-    calibration: Markup
-    band_counts: Markup
-    band_rates: Markup
+    calibration: Verbatim
+    band_counts: Verbatim
+    band_rates: Verbatim
     shares: tuple[Share, ...]
-    shares_chart: Markup
-    waterfall: Markup
-    objective: Markup
-    auc_by_round: Markup
+    shares_chart: Verbatim
+    waterfall: Verbatim
+    objective: Verbatim
+    auc_by_round: Verbatim
     phases: tuple[tuple[str, float], ...]
-    phases_chart: Markup
+    phases_chart: Verbatim
     witnesses: tuple[Witness, ...]
 
     @classmethod
@@ -209,7 +209,7 @@ class Page:
         """Say everything that the data allow to be said."""
         quality, parts = data.held_out, shares(data)
         phases = tuple((PHASES.get(name, name), seconds) for name, seconds in data.seconds.items())
-        nothing = Markup("")
+        nothing = Verbatim("")
         return cls(
             data=data,
             departments=len(data.having(Role.DEPARTMENT)),

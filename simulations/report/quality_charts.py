@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import altair as alt
 import numpy as np
-from markupsafe import Markup
 
 from models.histogram_metrics import ScoreBand
 from models.metrics import CalibrationRow, RocCurve
 from simulations.report.data import BankAlone, Comparison, Quality, Setting
 from simulations.report.statistics import rate_interval, separation
 from simulations.report.svg import ACCENT, FAINT, INK, MUTED, PAPER, WARM, WIDTH, chart_of, inline_svg
+from simulations.report.verbatim import Verbatim
 from simulations.report.wording import count, figure, percent, shortened
 
 HALF: Final = 350
@@ -21,7 +21,7 @@ _LABEL_COLUMNS: Final = 76
 _ROOM_ON_THE_RIGHT: Final = 0.55
 
 
-def worth(models: Sequence[Comparison]) -> Markup:
+def worth(models: Sequence[Comparison]) -> Verbatim:
     """AUC of every model, the weakest first; 0.5, tossing a coin, is where each line starts."""
     rows = [
         {
@@ -56,7 +56,7 @@ def worth(models: Sequence[Comparison]) -> Markup:
     )
 
 
-def banks(alone: Sequence[BankAlone]) -> Markup:
+def banks(alone: Sequence[BankAlone]) -> Verbatim:
     """AUC of each bank alone, and of the federated model on the same borrowers."""
     rows = [
         {
@@ -114,7 +114,7 @@ def _looks(setting: Setting) -> dict[str, str]:
     return {"colour": colour, "fill": PAPER if setting in {Setting.POOLED, Setting.TREES} else colour}
 
 
-def roc(quality: Quality, others: Sequence[tuple[RocCurve, str]]) -> Markup:
+def roc(quality: Quality, others: Sequence[tuple[RocCurve, str]]) -> Verbatim:
     """The ROC curve, with those of other models and their colours beneath."""
     layers = [_line([0, 1], [0, 1], MUTED, dash=[3, 3])]
     layers += [
@@ -147,7 +147,7 @@ def _share(field: str, title: str, *, vertical: bool = False) -> Any:
     return channel(field, scale=alt.Scale(domain=[0, 1]), axis=axis)
 
 
-def ks(quality: Quality) -> Markup:
+def ks(quality: Quality) -> Verbatim:
     """Shares of defaults and of good ones among the riskiest so many percent, and where they are furthest apart."""
     curves = separation(quality)
     widest = int(np.argmax(curves.defaults - curves.goods))
@@ -184,7 +184,7 @@ def ks(quality: Quality) -> Markup:
     )
 
 
-def calibration(rows: Sequence[CalibrationRow]) -> Markup:
+def calibration(rows: Sequence[CalibrationRow]) -> Verbatim:
     """Predicted against occurred, with 95 % intervals."""
     values = []
     for row in rows:
@@ -205,7 +205,7 @@ def calibration(rows: Sequence[CalibrationRow]) -> Markup:
     return inline_svg(chart, identifier="calibration", title="Predicted and actual default rates", description=told)
 
 
-def band_counts(bands: Sequence[ScoreBand]) -> Markup:
+def band_counts(bands: Sequence[ScoreBand]) -> Verbatim:
     """How many enterprises are in each score band."""
     rows = [{"band": band.low, "enterprises": band.enterprises, "label": count(band.enterprises)} for band in bands]
     x = _band_axis(None)
@@ -219,7 +219,7 @@ def band_counts(bands: Sequence[ScoreBand]) -> Markup:
     return inline_svg(chart, identifier="bands", title="Enterprises in each score band", description=told)
 
 
-def band_rates(bands: Sequence[ScoreBand]) -> Markup:
+def band_rates(bands: Sequence[ScoreBand]) -> Verbatim:
     """The default rate of each score band, with 95 % intervals."""
     rows = []
     for band in bands:

@@ -5,19 +5,19 @@ Its content security policy allows the one style sheet inside it, by its hash, a
 
 import base64
 import hashlib
-import os
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from models.scorecard import PointsScale
 from simulations.report import wording
 from simulations.report.data import ReportData
+from simulations.report.errors import ReportRefused
 from simulations.report.inspection import Form
 from simulations.report.page import Page, difference
+from simulations.report.verbatim import Verbatim
 
 _FILTERS: Final = {
     "figure": wording.figure,
@@ -55,7 +55,7 @@ def report_html(data: ReportData) -> str:
     policy = f"default-src 'none'; style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
     return environment.get_template("page.html.j2").render(
         page=Page.of(data),
-        style=Markup(style),  # noqa: S704 - a file of ours without any value in it; the policy has its hash
+        style=Verbatim(style),
         policy=policy,
         difference=difference,
         forms=_FORMS,
@@ -64,17 +64,21 @@ def report_html(data: ReportData) -> str:
 
 
 def write_report(data: ReportData, path: Path) -> None:
-    """Write the page to `path`, whole or not at all; a file that is there is replaced."""
+    """Write the page to `path`, whole or not at all; a file that is there is replaced.
+
+    Raises `ReportRefused` if it cannot be written there.
+    """
     page = report_html(data).encode("utf-8")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(page)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".report-") as directory:
+            new = Path(directory) / "page.html"
+            new.write_bytes(page)
+            new.replace(path)
+    except OSError as error:
+        raise ReportRefused(
+            f"the report cannot be written to {path}: {error.strerror}",
+            advice="Name a file in a directory that exists and may be written to.",
+        ) from error
 
 
 def _digest(style: str) -> str:
@@ -83,4 +87,4 @@ def _digest(style: str) -> str:
 
 def _printable(value: Any) -> Any:
     """Clean every text that is printed; the drawn charts are clean already."""
-    return wording.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return wording.printable(value) if isinstance(value, str) and not isinstance(value, Verbatim) else value

@@ -5,10 +5,10 @@ from itertools import accumulate
 from typing import Any, Final
 
 import altair as alt
-from markupsafe import Markup
 
 from simulations.report.data import Explanation, RoundRecord
 from simulations.report.svg import ACCENT, FAINT, INK, LINE, MUTED, WARM, WIDTH, chart_of, inline_svg
+from simulations.report.verbatim import Verbatim
 from simulations.report.wording import duration, figure, shortened, signed
 
 HALF: Final = 350
@@ -17,7 +17,7 @@ _BAR: Final = 10
 _LABEL_COLUMNS: Final = 76
 
 
-def shares(spreads: Sequence[tuple[str, float]]) -> Markup:
+def shares(spreads: Sequence[tuple[str, float]]) -> Verbatim:
     """By how many points each part of the model moves scores, the strongest first: (title, standard deviation)."""
     rows = [
         {"place": place, "title": shortened(title, _LABEL_COLUMNS), "value": value, "figure": f"{value:.1f} points"}
@@ -31,7 +31,7 @@ def shares(spreads: Sequence[tuple[str, float]]) -> Markup:
     )
 
 
-def seconds(phases: Sequence[tuple[str, float]]) -> Markup:
+def seconds(phases: Sequence[tuple[str, float]]) -> Verbatim:
     """How long each phase took, in their order."""
     rows = [
         {"place": place, "title": title, "value": value, "figure": duration(value)}
@@ -57,7 +57,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], colour: str, *, row: int = _ROW) ->
     ).properties(width=WIDTH, height=row * len(rows))
 
 
-def waterfall(explanation: Explanation) -> Markup:
+def waterfall(explanation: Explanation) -> Verbatim:
     """From the points that everybody gets, part by part, to the score."""
     steps = [explanation.base_points, *(part.points for part in explanation.parts)]
     reached = list(accumulate(steps))
@@ -98,7 +98,7 @@ def _total(title: str, low: float, end: float) -> dict[str, Any]:
     return {"title": title, "start": low, "end": end, "figure": f"{end:.0f}", "colour": FAINT, "tone": INK}
 
 
-def objective(rounds: Sequence[RoundRecord]) -> Markup:
+def objective(rounds: Sequence[RoundRecord]) -> Verbatim:
     """The objective after each round."""
     points = [(number, record.objective) for number, record in enumerate(rounds, start=1)]
     told = "; ".join(f"round {number}: {value:,.1f}" for number, value in points)
@@ -106,7 +106,7 @@ def objective(rounds: Sequence[RoundRecord]) -> Markup:
     return inline_svg(chart, identifier="objective", title="The objective by round", description=told)
 
 
-def auc_by_round(rounds: Sequence[RoundRecord]) -> Markup:
+def auc_by_round(rounds: Sequence[RoundRecord]) -> Verbatim:
     """The AUC on the held-out rows after each round; empty if nothing was held out."""
     points = [
         (number, record.auc_held_out)
@@ -114,7 +114,7 @@ def auc_by_round(rounds: Sequence[RoundRecord]) -> Markup:
         if record.auc_held_out is not None
     ]
     if not points:
-        return Markup("")
+        return Verbatim("")
     told = "; ".join(f"round {number}: {figure(value)}" for number, value in points)
     chart = _by_round(points, "AUC: higher is better", ".3f", ACCENT)
     return inline_svg(chart, identifier="auc", title="The AUC by round", description=told)

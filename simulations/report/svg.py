@@ -12,9 +12,9 @@ from xml.etree import ElementTree as ET
 
 import altair as alt
 import vl_convert
-from markupsafe import Markup
 
 from simulations.report.errors import ReportRefused
+from simulations.report.verbatim import Verbatim
 from simulations.report.wording import printable
 
 WIDTH: Final = 720
@@ -28,6 +28,7 @@ PAPER: Final = "var(--paper)"
 
 _KNOWN: Final = {"svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath"}
 _DROPPED: Final = ("aria-", "role", "class", "pointer-events", "font-family", "version", "style")
+_REFERENCE: Final = re.compile(r"url\(#([^)]*)\)")
 _LONG_NUMBER: Final = re.compile(r"\d+\.\d{3,}(?:e-?\d+)?")
 
 
@@ -36,11 +37,11 @@ def chart_of(rows: Sequence[Mapping[str, Any]]) -> Any:
     return alt.Chart(alt.InlineData(values=list(rows)))
 
 
-def inline_svg(chart: Any, *, identifier: str, title: str, description: str) -> Markup:
+def inline_svg(chart: Any, *, identifier: str, title: str, description: str) -> Verbatim:
     """Draw an altair chart. `identifier` is unique on the page; `title` and `description` are for who cannot see it."""
     drawing = vl_convert.vegalite_to_svg(_configured(chart).to_dict())
     root = ET.fromstring(drawing)  # noqa: S314 - drawn here, a line above
-    _tidy(root, identifier)
+    _tidy(root, identifier, {})
     width, height = root.attrib["width"], root.attrib["height"]
     root.attrib.clear()
     root.attrib.update(
@@ -56,10 +57,11 @@ def inline_svg(chart: Any, *, identifier: str, title: str, description: str) -> 
         element = ET.Element("desc" if name == "description" else name, {"id": f"{identifier}-{name}"})
         element.text = printable(text)
         root.insert(0, element)
-    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - the serialiser has escaped every text
+    return Verbatim(ET.tostring(root, encoding="unicode"))
 
 
-def _tidy(element: ET.Element, identifier: str) -> None:
+def _tidy(element: ET.Element, identifier: str, names: dict[str, str]) -> None:
+    """Strip an element and what is in it; ids are numbered anew, because the drawer counts them over all drawings."""
     element.tag = element.tag.rpartition("}")[2]
     if element.tag not in _KNOWN:
         raise ReportRefused(f"a chart holds an element that the page does not allow: {element.tag}")
@@ -69,14 +71,18 @@ def _tidy(element: ET.Element, identifier: str) -> None:
         elif name.startswith("{") or name.endswith("href"):
             raise ReportRefused("a chart refers to something outside of the page")
         elif name == "id":
-            element.attrib[name] = f"{identifier}-{value}"
+            element.attrib[name] = _own(value, identifier, names)
         else:
-            element.attrib[name] = _shorter(value.replace("url(#", f"url(#{identifier}-"))
+            element.attrib[name] = _shorter(_REFERENCE.sub(lambda at: f"url(#{_own(at[1], identifier, names)})", value))
     for child in list(element):
         if child.attrib.get("display") == "none" or child.attrib.get("d") in {"", "M0,0h0v0h0Z"}:
             element.remove(child)
         else:
-            _tidy(child, identifier)
+            _tidy(child, identifier, names)
+
+
+def _own(name: str, identifier: str, names: dict[str, str]) -> str:
+    return names.setdefault(name, f"{identifier}-part-{len(names) + 1}")
 
 
 def _shorter(value: str) -> str:

@@ -75,7 +75,7 @@ def size(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds, and minutes from one minute on."""
-    if seconds < _MINUTE:
+    if round(seconds, 1) < _MINUTE:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), int(_MINUTE))
     return f"{minutes} min {rest} s"
