@@ -48,6 +48,7 @@ from models.wire.training import (
 )
 from participants.bank.binner import BankBinner, BankTotals
 from participants.bank.cohort import BankCohort
+from participants.bank.exposure import OpenedNumbers
 from participants.bank.group import BankGroup
 from participants.bank.held_out import HeldOutScores
 from participants.bank.own_block import OwnBlock
@@ -206,6 +207,9 @@ class BankTrainer:
     def _masked_products(self, department: ParticipantId, products: Products, turn: Turn) -> Words:
         if products.columns > self._begin.largest_block:
             raise PeerError("a department asks for more inner products than its block has parameters")
+        OpenedNumbers(self._run.store).spend(
+            department, products.columns, training_rows=int(self._totals.training_rows)
+        )
         words = self._workers.decrypt_products(
             self._key, products.ciphertexts, columns=products.columns, stride=self._stride
         )
