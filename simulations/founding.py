@@ -40,10 +40,22 @@ def found(data: FederationData, directory: Path) -> FoundedFederation:
     identities = {name: home.identity().public for name, home in homes.items()}
     for home in homes.values():
         home.pin(identities)
+    return _founded(directory, tuple(homes.values()))
+
+
+def reopen(directory: Path) -> FoundedFederation:
+    """The federation that was founded in `directory`; raises `ProtectionUnavailable` if a home cannot be read."""
+    return _founded(directory, tuple(Home.open(path) for path in sorted((directory / "homes").iterdir())))
+
+
+def _founded(directory: Path, homes: tuple[Home, ...]) -> FoundedFederation:
+    def having(role: Role) -> tuple[ParticipantId, ...]:
+        return tuple(sorted(home.participant_id for home in homes if home.role is role))
+
     return FoundedFederation(
         directory=directory,
-        homes={name: home.directory for name, home in homes.items()},
-        departments=tuple(sorted(member.participant_id for member in data.departments)),
-        banks=tuple(sorted(member.participant_id for member in data.banks)),
-        titles={member.participant_id: member.title for member in data.members},
+        homes={home.participant_id: home.directory for home in homes},
+        departments=having(Role.DEPARTMENT),
+        banks=having(Role.BANK),
+        titles={home.participant_id: home.title for home in homes},
     )

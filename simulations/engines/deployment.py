@@ -40,6 +40,8 @@ _ENVIRONMENT: Final = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
     "PYTHONUNBUFFERED": "1",
+    # Every participant has this machine's cores to itself in a deployment, and shares them here.
+    "YURONG_WORKERS": "1",
 }
 
 
