@@ -1,0 +1,112 @@
+"""Who would learn more than a score from online scoring, and the weakened departments with whom it works."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from crypto.documents import parse_canonical_json, split_document
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId
+from crypto.identity import Identity, PublicIdentity
+from crypto.labels import Label
+from crypto.paillier import BankPaillierKey
+from crypto.sealed import seal
+from models.wire.online import (
+    DepartmentAnswer,
+    RelayedRequest,
+    ScoreRequest,
+    ScoreStatement,
+    box_context,
+    box_digest,
+    digest_of_boxes,
+)
+from models.wire.steps import Purpose
+from participants.department.scorer import Asked, turn_of
+
+
+def forged_requests(
+    identity: Identity,
+    key: BankPaillierKey,
+    bank: ParticipantId,
+    version: ModelVersion,
+    asked: Mapping[ParticipantId, tuple[PublicIdentity, EnterpriseId]],
+    *,
+    expires_at: int,
+) -> dict[ParticipantId, RelayedRequest]:
+    """Requests in the name of `bank`, signed by whoever has `identity`, that may ask each department about another.
+
+    A dishonest bank makes them with its own identity and key, a bureau with those that it put in a bank's place.
+    """
+    request_id = RequestId(secrets.token_hex(16))
+    boxes = {
+        name: seal(
+            asked[name][0],
+            asked[name][1].encode(),
+            label=Label.SEALED_REQUEST,
+            context=box_context(request_id, bank, version, name),
+        )
+        for name in sorted(asked)
+    }
+    digests = tuple(box_digest(box) for box in boxes.values())
+    statement = ScoreStatement(
+        request_id=request_id,
+        bank=bank,
+        model_version=version,
+        key_fingerprint=key.public.fingerprint(),
+        expires_at=expires_at,
+        departments=tuple(boxes),
+        boxes=digest_of_boxes(digests),
+    )
+    document = statement.sign(identity)
+    return {
+        name: RelayedRequest(bank=bank, model_version=version, document=document, box=box, digests=digests)
+        for name, box in boxes.items()
+    }
+
+
+def with_another_enterprise(
+    relayed: RelayedRequest, department: ParticipantId, recipient: PublicIdentity, enterprise_id: EnterpriseId
+) -> RelayedRequest:
+    """A bureau's change of a request: anybody can seal, and all that a box is bound to stands in the document."""
+    fields = parse_canonical_json(split_document(relayed.document)[0])
+    context = box_context(
+        RequestId(fields["request_id"]), ParticipantId(relayed.bank), ModelVersion(relayed.model_version), department
+    )
+    box = seal(recipient, enterprise_id.encode(), label=Label.SEALED_REQUEST, context=context)
+    return replace(relayed, box=box)
+
+
+def with_a_later_expiry(request: ScoreRequest, seconds: int) -> ScoreRequest:
+    """A bureau's change of a request: the document says another time, the signature is the old one."""
+    body, _ = split_document(request.document)
+    before = parse_canonical_json(body)["expires_at"]
+    document = request.document.replace(str(before).encode(), str(before + seconds).encode(), 1)
+    return replace(request, document=document)
+
+
+def opened(answer: DepartmentAnswer, key: BankPaillierKey) -> int:
+    """What a bank and a bureau together find in one department's answer: a word mod 2^64."""
+    return key.decrypt(key.public.decode_ciphertext(answer.ciphertext)) % (1 << 64)
+
+
+def signed(word: int) -> int:
+    """A word mod 2^64 as a signed number."""
+    return int(np.uint64(word % (1 << 64)).view(np.int64))
+
+
+def partial_without_a_mask(asked: Asked) -> int:
+    """The weakened department: it trusts the encryption alone."""
+    return int(asked.model.table.words((asked.enterprise_id,))[0])
+
+
+def partial_masked_for_the_request_alone(asked: Asked) -> int:
+    """The weakened department: its mask is bound to the signed document and not to whom it was asked about."""
+    model = asked.model
+    context = model.run.mask_context(
+        turn_of(asked), Purpose.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.statement.departments
+    )
+    word = model.table.words((asked.enterprise_id,)) + model.secrets.zero_sum_mask(context, 1)
+    return int(np.uint64(word[0]))

@@ -1,0 +1,125 @@
+"""A small drawn federation to try online scoring with: quick pools, a clock that is set by hand, unused enterprises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from crypto.identifiers import EnterpriseId, ParticipantId
+from crypto.obfuscators import ObfuscatorPool
+from crypto.paillier import BankPaillierKey, Obfuscator, PaillierPublicKey
+from models.enterprise_id import make_enterprise_ids
+from models.wire.online import Offer, RelayedRequest, ScoreRequest, box_digest
+from participants.department.scorer import Scorer
+from participants.home import Home
+from simulations.drawn_model import draw_federation
+from simulations.engines.local_grid import Recorder
+from simulations.online import OnlineFederation
+
+
+class SetClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, seconds: float = 1_800_000_000.0) -> None:
+        self.seconds = seconds
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.seconds
+
+
+class LentPool:
+    """A pool that outlives the scorers that take from it."""
+
+    def __init__(self, pool: ObfuscatorPool) -> None:
+        self._pool = pool
+
+    def take(self) -> Obfuscator:
+        """One of the pool's."""
+        return self._pool.take()
+
+    def stop(self) -> None:
+        """Leave the pool as it is."""
+
+
+class OnlineRehearsal:
+    """Four departments and two banks below `directory`. A context manager."""
+
+    def __init__(self, directory: Path, *, enterprises: int = 400) -> None:
+        rng = np.random.default_rng(7)
+        self.drawn = draw_federation(
+            directory, departments=4, banks=2, enterprise_ids=make_enterprise_ids(rng, enterprises), rng=rng
+        )
+        self.clock = SetClock()
+        self.keys: dict[ParticipantId, BankPaillierKey] = {
+            bank: self.home(bank).bank_keys().paillier for bank in self.drawn.banks
+        }
+        self._pools = {key.public: ObfuscatorPool(key, capacity=16) for key in self.keys.values()}
+        self._next = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in self._pools.values():
+            pool.stop()
+
+    @property
+    def bank(self) -> ParticipantId:
+        """The bank that asks."""
+        return self.drawn.banks[0]
+
+    @property
+    def key(self) -> BankPaillierKey:
+        """That bank's key."""
+        return self.keys[self.bank]
+
+    def home(self, name: ParticipantId) -> Home:
+        """A participant's home."""
+        return Home.open(self.drawn.homes[name])
+
+    def pool(self, key: PaillierPublicKey) -> LentPool:
+        """Obfuscators of a bank's key."""
+        return LentPool(self._pools[key])
+
+    def unused(self) -> int:
+        """The row of an enterprise that nobody has asked about."""
+        self._next += 1
+        return self._next - 1
+
+    def enterprise(self, row: int) -> EnterpriseId:
+        """The enterprise of a row."""
+        return self.drawn.enterprise_ids[row]
+
+    def online(self, *, bank: ParticipantId | None = None, recorder: Recorder | None = None) -> OnlineFederation:
+        """Everybody, opened anew: what they remember is on disk."""
+        return OnlineFederation(
+            self.drawn.homes,
+            bank or self.bank,
+            self.drawn.version,
+            recorder=recorder,
+            clock=self.clock,
+            new_pool=self.pool,
+        )
+
+    def scorer(self, department: ParticipantId) -> Scorer:
+        """One department."""
+        return Scorer(self.home(department), clock=self.clock, new_pool=self.pool)
+
+    def offer(self, *without: ParticipantId) -> Offer:
+        """What the bureau offers when some are down."""
+        up = tuple(name for name in self.drawn.departments if name not in without)
+        return Offer(departments=up, missing=tuple(sorted(without)))
+
+
+def relayed(request: ScoreRequest, department: ParticipantId) -> RelayedRequest:
+    """The request as the bureau gives it to one department."""
+    return RelayedRequest(
+        bank=request.bank,
+        model_version=request.model_version,
+        document=request.document,
+        box=next(box.payload for box in request.boxes if box.participant == department),
+        digests=tuple(box_digest(box.payload) for box in request.boxes),
+    )

@@ -1,0 +1,342 @@
+"""A department's scorer: it answers what it should, and each check refuses what it is for."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crypto.errors import (
+    MalformedMessage,
+    MaskContextReused,
+    PeerError,
+    ProtectionUnavailable,
+    ProtocolStateError,
+    SignatureInvalid,
+    UntrustedKey,
+    YurongError,
+)
+from crypto.identifiers import EnterpriseId, ParticipantId
+from crypto.identity import Identity
+from models.enterprise_id import make_enterprise_id
+from models.wire.online import MAXIMUM_LIFETIME_SECONDS, RelayedRequest
+from participants.department import scorer as scorer_module
+from participants.department.scorer import CHECKS, Scorer
+from simulations.adversaries.online import (
+    forged_requests,
+    opened,
+    signed,
+    with_a_later_expiry,
+    with_another_enterprise,
+)
+from simulations.online import OnlineFederation
+from simulations.online_rehearsal import OnlineRehearsal, relayed
+
+
+@pytest.fixture
+def department(rehearsal: OnlineRehearsal) -> ParticipantId:
+    return rehearsal.drawn.departments[1]
+
+
+@pytest.fixture
+def scorer(online: OnlineFederation, department: ParticipantId) -> Scorer:
+    return online.scorers[department]
+
+
+@pytest.fixture
+def request_for(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
+    """A good request to the department about an enterprise that nobody has asked about."""
+    enterprise = rehearsal.enterprise(rehearsal.unused())
+    return relayed(online.client.request(enterprise, rehearsal.offer()), department)
+
+
+def test_masked_partials_of_all_departments_sum_to_the_sum_of_partials(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    row = rehearsal.unused()
+    request = online.client.request(rehearsal.enterprise(row), rehearsal.offer())
+    words = [
+        opened(online.scorers[name].answer(relayed(request, name)), rehearsal.key)
+        for name in rehearsal.drawn.departments
+    ]
+    assert signed(sum(words)) == rehearsal.drawn.partials[:, row].sum()
+    assert not set(words) & set(rehearsal.drawn.partials[:, row].view("uint64").tolist())
+
+
+def test_an_enterprise_that_a_department_does_not_hold_is_answered_like_any_other(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    stranger = make_enterprise_id(np.random.default_rng(99))
+    request = online.client.request(stranger, rehearsal.offer())
+    words = [
+        opened(online.scorers[name].answer(relayed(request, name)), rehearsal.key)
+        for name in rehearsal.drawn.departments
+    ]
+    assert signed(sum(words)) == rehearsal.drawn.absent.sum()
+
+
+def test_the_checks_are_one_list_and_what_is_written_down_comes_last() -> None:
+    assert [check.__name__ for check in CHECKS] == [
+        "signed_by_the_pinned_bank",
+        "not_expired",
+        "under_the_bank_s_own_key",
+        "set_is_large_enough",
+        "box_is_the_signed_one",
+        "enterprise_id_is_readable",
+        "first_use",
+        "same_set_as_before",
+    ]
+
+
+def test_any_bytes_are_refused_with_our_error(scorer: Scorer) -> None:
+    for data in (b"", b"\x00" * 100, b"{}", b"\x85"):
+        with pytest.raises(MalformedMessage):
+            scorer.handle(data)
+
+
+def test_a_model_that_is_not_here_is_refused(scorer: Scorer, request_for: RelayedRequest) -> None:
+    for version in ("0" * 32, "../../etc/passwd", "0"):
+        with pytest.raises(PeerError):
+            scorer.answer(replace(request_for, model_version=version))
+
+
+def test_a_document_that_somebody_else_signed_is_refused(
+    rehearsal: OnlineRehearsal, scorer: Scorer, request_for: RelayedRequest
+) -> None:
+    with pytest.raises(SignatureInvalid):
+        scorer.answer(replace(request_for, bank=rehearsal.drawn.banks[1]))
+    for nobody in ("bank-09", rehearsal.drawn.departments[0], "bureau"):
+        with pytest.raises(UntrustedKey):
+            scorer.answer(replace(request_for, bank=nobody))
+
+
+def test_one_bank_cannot_ask_as_another(rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId) -> None:
+    one, other = rehearsal.drawn.banks
+    enterprise = rehearsal.enterprise(rehearsal.unused())
+    asked = {name: (rehearsal.home(name).identity().public, enterprise) for name in rehearsal.drawn.departments}
+    requests = forged_requests(
+        rehearsal.home(other).identity(),
+        rehearsal.keys[other],
+        one,
+        rehearsal.drawn.version,
+        asked,
+        expires_at=int(rehearsal.clock.now()) + 30,
+    )
+    with pytest.raises(SignatureInvalid, match="another bank"):
+        scorer.answer(replace(requests[department], bank=other))
+
+
+def test_a_bank_that_is_no_longer_pinned_gets_no_answer_from_that_moment(
+    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId, request_for: RelayedRequest
+) -> None:
+    home = rehearsal.home(department)
+    bank = rehearsal.home(rehearsal.bank).identity().public
+    home.pin({rehearsal.bank: Identity.generate().public})
+    with pytest.raises(UntrustedKey):
+        scorer.answer(request_for)
+    home.pin({rehearsal.bank: bank})
+    scorer.answer(request_for)
+
+
+@pytest.fixture
+def later(rehearsal: OnlineRehearsal) -> Iterator[None]:
+    before = rehearsal.clock.seconds
+    yield
+    rehearsal.clock.seconds = before
+
+
+@pytest.mark.usefixtures("later")
+def test_an_expired_request_is_refused_and_so_is_one_that_is_valid_for_too_long(
+    rehearsal: OnlineRehearsal, scorer: Scorer, request_for: RelayedRequest
+) -> None:
+    now = rehearsal.clock.seconds
+    for moment in (now + 60, now + 10**6, now - MAXIMUM_LIFETIME_SECONDS):
+        rehearsal.clock.seconds = moment
+        with pytest.raises(PeerError, match=r"expired|too long"):
+            scorer.answer(request_for)
+    rehearsal.clock.seconds = now + 59
+    scorer.answer(request_for)
+
+
+def test_an_altered_document_is_refused(
+    rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
+) -> None:
+    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    with pytest.raises(SignatureInvalid):
+        scorer.answer(relayed(with_a_later_expiry(request, 100), department))
+    body = bytearray(request.document)
+    for place in range(0, len(body), 7):
+        flipped = bytes(body[:place]) + bytes([body[place] ^ 1]) + bytes(body[place + 1 :])
+        with pytest.raises((SignatureInvalid, MalformedMessage)):
+            scorer.answer(replace(relayed(request, department), document=flipped))
+
+
+def test_another_key_than_the_documents_is_refused(
+    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId
+) -> None:
+    bank, other = rehearsal.drawn.banks
+    enterprise = rehearsal.enterprise(rehearsal.unused())
+    asked = {name: (rehearsal.home(name).identity().public, enterprise) for name in rehearsal.drawn.departments}
+    requests = forged_requests(
+        rehearsal.home(bank).identity(),
+        rehearsal.keys[other],
+        bank,
+        rehearsal.drawn.version,
+        asked,
+        expires_at=int(rehearsal.clock.now()) + 30,
+    )
+    with pytest.raises(UntrustedKey, match="another key"):
+        scorer.answer(requests[department])
+
+
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        ((0, 1), ProtectionUnavailable),
+        ((1,), ProtectionUnavailable),
+        ((0, 2, 3), PeerError),
+    ],
+)
+def test_a_set_that_is_too_small_or_without_this_department_is_refused(
+    rehearsal: OnlineRehearsal,
+    scorer: Scorer,
+    members: tuple[int, ...],
+    error: type[YurongError],
+    request_for: RelayedRequest,
+) -> None:
+    enterprise = rehearsal.enterprise(rehearsal.unused())
+    names = [rehearsal.drawn.departments[index] for index in members]
+    asked = {name: (rehearsal.home(name).identity().public, enterprise) for name in names}
+    requests = forged_requests(
+        rehearsal.home(rehearsal.bank).identity(),
+        rehearsal.key,
+        rehearsal.bank,
+        rehearsal.drawn.version,
+        asked,
+        expires_at=int(rehearsal.clock.now()) + 30,
+    )
+    one = next(iter(requests.values()))
+    with pytest.raises(error):
+        scorer.answer(replace(one, box=request_for.box))
+
+
+def test_a_strangers_department_in_the_set_is_refused(
+    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId
+) -> None:
+    enterprise = rehearsal.enterprise(rehearsal.unused())
+    names = [*rehearsal.drawn.departments, ParticipantId("sockpuppet")]
+    asked = {name: (Identity.generate().public, enterprise) for name in names}
+    requests = forged_requests(
+        rehearsal.home(rehearsal.bank).identity(),
+        rehearsal.key,
+        rehearsal.bank,
+        rehearsal.drawn.version,
+        asked,
+        expires_at=int(rehearsal.clock.now()) + 30,
+    )
+    with pytest.raises(PeerError):
+        scorer.answer(requests[department])
+
+
+def test_a_box_of_another_department_request_or_maker_is_refused(
+    rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
+) -> None:
+    enterprise = rehearsal.enterprise(rehearsal.unused())
+    first = online.client.request(enterprise, rehearsal.offer())
+    second = online.client.request(enterprise, rehearsal.offer())
+    mine = relayed(first, department)
+    other_department = relayed(first, rehearsal.drawn.departments[0])
+    identity = rehearsal.home(department).identity().public
+    for box in (
+        other_department.box,
+        relayed(second, department).box,
+        with_another_enterprise(mine, department, identity, rehearsal.enterprise(0)).box,
+        b"",
+    ):
+        with pytest.raises(PeerError, match="another box"):
+            scorer.answer(replace(mine, box=box))
+    for digests in ((), mine.digests[1:], mine.digests[::-1]):
+        with pytest.raises(PeerError, match="another box"):
+            scorer.answer(replace(mine, digests=digests))
+    scorer.answer(mine)
+
+
+def test_a_box_that_holds_no_enterprise_id_is_refused(
+    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId
+) -> None:
+    for text in ("", "nobody", "911100000000000000", "\N{CJK UNIFIED IDEOGRAPH-6E1D}"):
+        asked = {
+            name: (rehearsal.home(name).identity().public, EnterpriseId(text)) for name in rehearsal.drawn.departments
+        }
+        requests = forged_requests(
+            rehearsal.home(rehearsal.bank).identity(),
+            rehearsal.key,
+            rehearsal.bank,
+            rehearsal.drawn.version,
+            asked,
+            expires_at=int(rehearsal.clock.now()) + 30,
+        )
+        with pytest.raises(YurongError) as refusal:
+            scorer.answer(requests[department])
+        assert not text or text not in str(refusal.value)
+
+
+def test_a_request_is_answered_once_and_never_again_after_a_restart(
+    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId, request_for: RelayedRequest
+) -> None:
+    scorer.answer(request_for)
+    with pytest.raises(PeerError, match="used before"):
+        scorer.answer(request_for)
+    with rehearsal.scorer(department) as restarted, pytest.raises(PeerError, match="used before"):
+        restarted.answer(request_for)
+
+
+def test_a_request_that_is_refused_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, scorer: Scorer, request_for: RelayedRequest
+) -> None:
+    def fail(_: object) -> int:
+        raise ProtocolStateError("stop here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer_module, "masked_partial", fail)
+        with pytest.raises(ProtocolStateError):
+            scorer.answer(request_for)
+    scorer.answer(request_for)
+
+
+def test_masks_are_claimed_even_if_nobody_remembers_the_request(
+    monkeypatch: pytest.MonkeyPatch, scorer: Scorer, request_for: RelayedRequest
+) -> None:
+    scorer.answer(request_for)
+    rest = tuple(check for check in CHECKS if check is not scorer_module.first_use)
+    monkeypatch.setattr(scorer_module, "CHECKS", rest)
+    with pytest.raises(MaskContextReused):
+        scorer.answer(request_for)
+
+
+def test_an_enterprise_is_answered_with_one_set_only_and_each_bank_has_its_own(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    enterprise, last = rehearsal.enterprise(rehearsal.unused()), rehearsal.drawn.departments[-1]
+    online.score(enterprise)
+    online.down.add(last)
+    with pytest.raises(PeerError, match="another set"):
+        online.score(enterprise)
+    with rehearsal.online(bank=rehearsal.drawn.banks[1]) as other:
+        other.down.add(last)
+        assert other.score(enterprise).missing == (last,)
+    online.down.clear()
+    online.score(enterprise)
+
+
+def test_a_bank_has_no_scorer(rehearsal: OnlineRehearsal) -> None:
+    with pytest.raises(ProtocolStateError):
+        rehearsal.scorer(rehearsal.bank)
+
+
+def test_a_full_disk_ends_in_no_answer(scorer: Scorer, request_for: RelayedRequest) -> None:
+    scorer._record._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(ProtectionUnavailable, match="nothing is answered"):
+        scorer.answer(request_for)
+    scorer._record._database.execute("PRAGMA query_only = OFF")
+    scorer.answer(request_for)
