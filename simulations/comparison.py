@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from crypto.identifiers import ParticipantId, RunId
 from models.block_file import block_from_bytes
-from models.metrics import auc, ks
+from models.metrics import RocCurve, roc_curve
 from models.reference import Design, PooledOptimum, minimise_pooled, pooled_xgboost
+from models.wire.plan import RunPlan
 from participants.bank.binner import own_block, own_codes
 from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
@@ -38,8 +39,17 @@ BANKS = ParticipantId("banks")
 class Quality:
     """How well predictions rank the rows held out."""
 
-    auc: float
-    ks: float
+    roc: RocCurve
+
+    @property
+    def auc(self) -> float:
+        """The area under the ROC curve."""
+        return self.roc.auc
+
+    @property
+    def ks(self) -> float:
+        """Kolmogorov and Smirnov's statistic."""
+        return self.roc.ks
 
 
 class PooledRun:
@@ -93,7 +103,7 @@ class PooledRun:
         columns = [block.columns(own_codes(self.runs[bank])) for bank, block in blocks.items() if block is not None]
         block = blocks[self._federation.banks[0]]
         if block is not None:
-            plan = self._plan
+            plan = self.plan
             designs[BANKS] = Design(
                 columns=np.concatenate(columns), penalty=block.penalty_matrix(plan.smoothness, plan.ridge)
             )
@@ -154,7 +164,7 @@ class PooledRun:
         return np.column_stack(columns)
 
     def _department_design(self, department: ParticipantId) -> Design:
-        run, plan = self.runs[department], self._plan
+        run, plan = self.runs[department], self.plan
         block = block_from_bytes(run.store.read_bytes("block"))
         codes: list[NDArray[Any]] = [run.store.read_arrays(f"codes/{bank}")["codes"] for bank in self.cohorts]
         return Design(
@@ -162,7 +172,8 @@ class PooledRun:
         )
 
     @property
-    def _plan(self) -> Any:
+    def plan(self) -> RunPlan:
+        """The run's plan."""
         return self.runs[self._federation.banks[0]].plan
 
     @staticmethod
@@ -176,7 +187,7 @@ def _open(home: Any, run_id: str) -> Run:
 
 
 def _quality(labels: Vector, predictions: Vector) -> Quality:
-    return Quality(auc=auc(labels, predictions), ks=ks(labels, predictions))
+    return Quality(roc=roc_curve(labels, predictions))
 
 
 def _both(labels: Vector) -> int:

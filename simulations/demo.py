@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,14 +31,13 @@ from simulations.command.choices import Engine
 from simulations.comparison import PooledRun, Quality
 from simulations.errors import OutputRefused
 from simulations.federation_data import FederationData
-from simulations.founding import FoundedFederation, found
+from simulations.founding import FoundedFederation, found, reopen
 from simulations.online import score_one
 from simulations.report.data import BankAlone, Comparison, Explanation, ReportData, Setting
 from simulations.report.render import write_report
 from simulations.report.traffic import TrafficLog
-from simulations.run_federation import Hyperparameters, News, plan_run, run_federation
+from simulations.run_federation import Hyperparameters, News, plan_run, resume_federation, run_federation
 
-MARKER: Final = ".yurong-demo"
 REPORT: Final = "report.html"
 SEED: Final = 42
 
@@ -56,37 +53,6 @@ class Demonstration:
     explanation: Explanation
 
 
-def check_directory(directory: Path) -> None:
-    """Refuse a place that holds anything but an earlier demonstration; raises `OutputRefused`."""
-    if directory.exists() and not directory.is_dir():
-        raise OutputRefused(f"{directory} is a file", advice="name a directory with --out")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / MARKER).is_file():
-        raise OutputRefused(f"{directory} is not empty", advice="name another directory with --out")
-
-
-@contextmanager
-def replaced_directory(directory: Path) -> Iterator[Path]:
-    """A directory to work in that takes the place of `directory` if all goes well.
-
-    Otherwise `directory` stays as it was, and `<directory>.unfinished` keeps the logs of what went wrong.
-    """
-    check_directory(directory)
-    work = directory.absolute().with_name(f"{directory.name}.unfinished")
-    check_directory(work)
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(mode=0o700, parents=True)
-        (work / MARKER).touch()
-    except OSError as fault:
-        raise OutputRefused(
-            f"{directory} cannot be written: {fault.strerror}", advice="name another directory with --out"
-        ) from None
-    yield work
-    if directory.exists():
-        shutil.rmtree(directory)
-    work.rename(directory.absolute())
-
-
 def demonstrate(
     data: FederationData,
     settings: Hyperparameters,
@@ -97,23 +63,48 @@ def demonstrate(
     say: Callable[[str], None],
 ) -> Demonstration:
     """Play the whole story in `directory`, which is empty but for its marker."""
-    say(f"founding {len(data.departments)} departments and {len(data.banks)} banks, each with keys of its own")
+    say(f"founding {len(data.departments)} departments and {len(data.banks)} banks")
     federation = found(data, directory)
     plan = plan_run(federation, settings, purpose=f"demonstration: {data.title}")
     log = TrafficLog()
     result = run_federation(federation, plan, engine=engine, recorder=log, news=news)
+    # Flower's own daemons show nobody their traffic; that of one online score alone would be no answer.
+    return _ask_and_report(data.title, federation, result, log if engine is Engine.LOCAL else None, say=say)
+
+
+def demonstrate_again(
+    title: str, directory: Path, *, engine: Engine, news: News, say: Callable[[str], None]
+) -> Demonstration:
+    """Take up a demonstration that was stopped in training; raises `OutputRefused` if there is none in `directory`."""
+    runs = sorted((directory / "bureau").glob("*/checkpoint"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise OutputRefused(f"no run in {directory} came to its first round", advice="start a new one without --resume")
+    federation = reopen(directory)
+    result = resume_federation(federation, runs[-1].parent.name, engine=engine, news=news)
+    return _ask_and_report(title, federation, result, None, say=say)
+
+
+def _ask_and_report(
+    title: str,
+    federation: FoundedFederation,
+    result: dict[str, Any],
+    log: TrafficLog | None,
+    *,
+    say: Callable[[str], None],
+) -> Demonstration:
+    """The second half of the story: one score, the comparison, the report."""
     version = model_version(result["manifest"].encode())
     bank, applicant = _applicant(federation, version)
-    say(f"{federation.titles[bank]} asks for one score, online")
+    say("one bank asks for one score, online")
     score = score_one(federation.homes, bank, applicant, version, log)
     explanation = _explain(federation, bank, applicant, version)
-    say("comparing with the same model trained on pooled records")
-    pooled = PooledRun(federation, plan.run_id, rounds=len(result["rounds"]))
+    say("comparing with everything pooled in the clear")
+    pooled = PooledRun(federation, result["run_id"], rounds=len(result["rounds"]))
     comparisons, difference = _compare(pooled, federation)
     created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     report = ReportData.from_result(
         result,
-        title=data.title,
+        title=title,
         created=created,
         model_version=version,
         titles={str(name): text for name, text in federation.titles.items()},
@@ -121,21 +112,15 @@ def demonstrate(
         banks_alone=_banks_alone(pooled, federation),
         max_abs_log_odds_difference=difference,
         explanation=explanation,
-        # Flower's own daemons show nobody their traffic; one online score alone would be no answer.
-        traffic=log.traffic() if engine is Engine.LOCAL else None,
+        traffic=log.traffic() if log else None,
     )
+    directory = federation.directory
     write_report(report, directory / REPORT)
-    card = model_card(plan, result, version=version, titles=federation.titles, created=created)
+    card = model_card(pooled.plan, result, version=version, titles=federation.titles, created=created)
     (directory / "model-card.md").write_text(card.to_markdown(), encoding="utf-8")
     (directory / "model-card.json").write_text(card.to_json(), encoding="utf-8")
     (directory / "result.json").write_text(json.dumps(_public(result, comparisons, difference), indent=1), "utf-8")
-    return Demonstration(
-        result=result,
-        version=version,
-        bank=bank,
-        score=score,
-        explanation=explanation,
-    )
+    return Demonstration(result=result, version=version, bank=bank, score=score, explanation=explanation)
 
 
 def _applicant(federation: FoundedFederation, version: ModelVersion) -> tuple[ParticipantId, EnterpriseId]:
@@ -174,18 +159,21 @@ def _compare(pooled: PooledRun, federation: FoundedFederation) -> tuple[tuple[Co
     same_model = optimum.log_odds([design.columns for design in pooled.designs.values()])
     titles = federation.titles | {ParticipantId("banks"): "Banks' own features 银行自有数据"}
     comparisons = [_comparison(Setting.POOLED, "The same model, pooled in the clear", pooled.quality(same_model))]
-    for name, log_odds in pooled.alone().items():
-        comparisons.append(_comparison(Setting.ALONE, titles[name], pooled.quality(log_odds)))
+    alone = {name: pooled.quality(log_odds) for name, log_odds in pooled.alone().items()}
+    best = max(alone, key=lambda name: alone[name].auc)
+    for name, quality in alone.items():
+        comparisons.append(_comparison(Setting.ALONE, titles[name], quality, draw=name == best))
     try:
         trees = pooled.quality(pooled.xgboost(seed=SEED))
-        comparisons.append(_comparison(Setting.TREES, "Boosted trees, pooled in the clear", trees))
+        comparisons.append(_comparison(Setting.TREES, "Boosted trees, pooled in the clear", trees, draw=True))
     except ModuleNotFoundError:
         pass  # the optional reference is not installed, and the report goes without it
     return tuple(comparisons), float(np.abs(pooled.federated_log_odds - same_model).max())
 
 
-def _comparison(setting: Setting, title: str, quality: Quality) -> Comparison:
-    return Comparison(setting=setting, title=title, auc=quality.auc, ks=quality.ks)
+def _comparison(setting: Setting, title: str, quality: Quality, *, draw: bool = False) -> Comparison:
+    roc = quality.roc if draw else None
+    return Comparison(setting=setting, title=title, auc=quality.auc, ks=quality.ks, roc=roc)
 
 
 def _banks_alone(pooled: PooledRun, federation: FoundedFederation) -> tuple[BankAlone, ...]:

@@ -11,7 +11,6 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,7 +76,7 @@ def _figures(data: FederationData, plan: RunPlan, result: dict[str, Any], pooled
         "auc": {name: quality.auc for name, quality in qualities.items()},
         "ks": {name: quality.ks for name, quality in qualities.items()},
         "best_single": best,
-        "participants_alone": {name: asdict(quality) for name, quality in alone.items()},
+        "participants_alone": {name: {"auc": quality.auc, "ks": quality.ks} for name, quality in alone.items()},
         "objective": {"federated": objectives[-1], "optimum": optimum.objective},
         "max_abs_log_odds_difference": float(np.abs(federated - same_model).max()),
         "versions": _versions(),

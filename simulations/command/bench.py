@@ -22,6 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 @bench.command()
 def training(
+    *,
     data: Annotated[DataSet, typer.Option(help="which data set")] = DataSet.WORLD,
     file: Annotated[Path | None, typer.Option(help="the public data set's CSV file", show_default=False)] = None,
     as_json: AsJson = False,
@@ -40,6 +41,7 @@ def training(
 
 @bench.command()
 def scoring(
+    *,
     departments: Annotated[int, typer.Option(min=3, max=100, help="how many answer")] = 26,
     enterprises: Annotated[int, typer.Option(min=1, max=50_000_000, help="how many in the batch")] = 1_000_000,
     as_json: AsJson = False,
@@ -52,6 +54,7 @@ def scoring(
 
 @bench.command()
 def arithmetic(
+    *,
     rows: Annotated[int, typer.Option(min=1, max=1 << 24, help="length of the encrypted vector")] = 65_536,
     columns: Annotated[int, typer.Option(min=1, max=10_000, help="columns of 0 and 1")] = 20,
     as_json: AsJson = False,
@@ -64,6 +67,7 @@ def arithmetic(
 
 @bench.command()
 def alignment(
+    *,
     rows: Annotated[int, typer.Option(min=1, max=5_000_000, help="enterprises on either side")] = 100_000,
     as_json: AsJson = False,
 ) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def demo(
+    *,
     data: Annotated[DataSet, typer.Option(help="a synthetic Chongqing, or a public data set read from --file")] = (
         DataSet.WORLD
     ),
@@ -28,25 +29,29 @@ def demo(
     engine: Annotated[Engine, typer.Option(help="in this process, or Flower's own daemons on loopback")] = (
         Engine.LOCAL
     ),
+    resume: Annotated[bool, typer.Option("--resume", help="take up the run that was stopped, after its last round")] = (
+        False
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="print the result as one JSON object")] = False,
 ) -> None:
     """Train one credit model across departments and banks, ask for a score, write the report."""
     from simulations.command.progress import run_progress
-    from simulations.demo import REPORT, demonstrate, replaced_directory
+    from simulations.demo import REPORT, demonstrate, demonstrate_again
+    from simulations.output import replaced_directory
     from simulations.settings import SETTINGS, load
 
     logging.basicConfig(format="%(message)s")  # why a participant refused is in its own log: here, on this terminal
     federation = load(data, file)
     console = Console(stderr=True)
-    with replaced_directory(out) as directory, run_progress() as progress:
-        done = demonstrate(
-            federation,
-            SETTINGS[data],
-            directory,
-            engine=engine,
-            news=progress,
-            say=lambda line: progress({"phase": line}),
-        )
+    with replaced_directory(out, resume=resume) as directory, run_progress() as progress:
+
+        def say(line: str) -> None:
+            progress({"phase": line})
+
+        if resume:
+            done = demonstrate_again(federation.title, directory, engine=engine, news=progress, say=say)
+        else:
+            done = demonstrate(federation, SETTINGS[data], directory, engine=engine, news=progress, say=say)
     if as_json:
         typer.echo(json.dumps(_summary(done) | {"report": str((out / REPORT).absolute())}))
     else:

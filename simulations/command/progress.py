@@ -8,17 +8,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from coordinator.conduct import ALIGNMENT, BINNING, EVALUATION, JOIN, SCORING, TRAINING
 from simulations.run_federation import News
 
 PHASES: dict[str, str] = {
-    JOIN: "introducing departments and banks",
+    JOIN: "introducing everybody",
     ALIGNMENT: "private set intersection",
-    BINNING: "binning, each on its own records",
+    BINNING: "binning",
     TRAINING: "training on encrypted residuals",
-    EVALUATION: "evaluation by masked histograms",
-    SCORING: "encrypted scores of all applicants",
+    EVALUATION: "evaluation",
+    SCORING: "scores of all applicants",
 }
 
 
@@ -27,10 +28,10 @@ def run_progress() -> Iterator[News]:
     """Show the news of a run on standard error until the context ends."""
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[news]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         TimeElapsedColumn(),
+        BarColumn(bar_width=12),
+        TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -71,4 +72,4 @@ class _RunProgress:
 def _round_news(news: dict[str, Any]) -> str:
     auc = "" if news["auc_held_out"] is None else f"  AUC {news['auc_held_out']:.4f}"
     left_out = f"  [yellow]without {', '.join(news['left_out'])}" if news["left_out"] else ""
-    return f"round {news['round']}  objective {news['objective']:,.1f}{auc}{left_out}"
+    return f"{news['round']}/{news['maximum_rounds']}  objective {news['objective']:,.1f}{auc}{left_out}"
