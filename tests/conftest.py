@@ -1,0 +1,26 @@
+"""Federations that many tests share. Keys and pins are made once; every run in them has an id of its own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from simulations.founding import FoundedFederation, found
+from simulations.rehearsal import FinishedRun, observe
+from simulations.run_federation import plan_run
+from simulations.small_federation import SETTINGS, SmallFederation
+
+os.environ.setdefault("YURONG_WORKERS", "2")
+
+
+@pytest.fixture(scope="session")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> FoundedFederation:
+    """Four departments and two banks with features of their own."""
+    return found(SmallFederation().make(), tmp_path_factory.mktemp("federation"))
+
+
+@pytest.fixture(scope="session")
+def finished(federation: FoundedFederation) -> FinishedRun:
+    """A run of that federation from the first message to the last score."""
+    return observe(federation, plan_run(federation, SETTINGS, purpose="credit of small firms"))
