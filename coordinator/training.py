@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from coordinator.bus import Clock
 from coordinator.checkpoint import Checkpoint, CheckpointStore, RoundRecord
-from coordinator.errors import ParticipantsLost
+from coordinator.errors import ParticipantRefused, ParticipantsLost
 from coordinator.federation import Federation, by_recipient, post_for, sum_of_words
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
@@ -36,6 +36,7 @@ from models.wire.training import (
     SearchRequest,
     Turn,
 )
+from models.wire.transport import Refusal
 
 LOSSES_BEFORE_LEAVING_OUT = 2
 
@@ -121,8 +122,8 @@ class Training:
             try:
                 outcomes = self._attempt(turn, checkpoint.round_outcomes())
                 break
-            except ParticipantsLost as loss:
-                losses.update(loss.lost)
+            except (ParticipantsLost, ParticipantRefused) as loss:
+                losses.update(_lost(loss))
                 left_out = {name for name, count in losses.items() if count >= LOSSES_BEFORE_LEAVING_OUT}
                 departments = tuple(name for name in plan.departments if name not in left_out)
                 banks = tuple(name for name in checkpoint.banks if name not in left_out)
@@ -195,7 +196,8 @@ def _advance(checkpoint: Checkpoint, turn: Turn, outcomes: Outcomes, *, seconds:
 
 
 def _record(checkpoint: Checkpoint, turn: Turn, progress: Progress, *, seconds: float, attempts: int) -> RoundRecord:
-    everybody = {name for name, _ in checkpoint.parameters} | set(checkpoint.banks)
+    plan = checkpoint.run_plan()
+    everybody = {*plan.departments, *plan.banks}
     return RoundRecord(
         seconds=seconds,
         attempts=attempts,
@@ -204,6 +206,15 @@ def _record(checkpoint: Checkpoint, turn: Turn, progress: Progress, *, seconds: 
         newton_steps=progress.newton_steps,
         left_out=tuple(sorted(everybody - set(turn.departments) - set(turn.banks))),
     )
+
+
+def _lost(loss: ParticipantsLost | ParticipantRefused) -> set[ParticipantId]:
+    """Who was lost: also one that died over a step and came back, which says so. Any other refusal stands."""
+    if isinstance(loss, ParticipantsLost):
+        return set(loss.lost)
+    if loss.code != Refusal.REQUEST_INTERRUPTED:
+        raise loss
+    return {loss.participant}
 
 
 def _payloads(letters: tuple[Addressed, ...]) -> dict[ParticipantId, bytes]:
