@@ -93,8 +93,13 @@ class Run:
         )
 
     def check_turn(self, turn: Turn) -> None:
-        """Refuse a turn whose participants are not the plan's, or do not include this one."""
+        """Refuse a turn whose participants are not the plan's, or do not include this one.
+
+        There is one order for them: the first bank alone adds the group's pad, so all must agree on which that is.
+        """
         departments, banks = set(turn.departments), set(turn.banks)
+        if list(turn.departments) != sorted(departments) or list(turn.banks) != sorted(banks):
+            raise PeerError("a turn's participants are not sorted and distinct")
         known = departments <= set(self.plan.departments) and banks <= set(self.plan.banks)
         if turn.run_id != self.plan.run_id or not known or self.me not in departments | banks:
             raise PeerError("a turn is not one of this run's")
