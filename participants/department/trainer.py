@@ -83,12 +83,12 @@ class DepartmentTrainer:
             total += words - masks[bank]
         gradient = centred(total) * 2.0**-coefficients.residual_fraction_bits
         vector = self._precondition(gradient + self.penalty @ self.weights(turn.round), coefficients)
-        self._run.store.write_arrays(f"direction/{turn.round:04}", {"vector": vector, "gradient": gradient})
         directions = [*(self._direction(earlier, coefficients) for earlier in range(1, turn.round)), vector]
         penalties = np.array([direction @ self.penalty @ vector for direction in directions])
-        return DirectionReply(
-            images=post({bank: self._masked_image(bank, vector, penalties, turn) for bank in self._banks(turn)})
-        )
+        images = post({bank: self._masked_image(bank, vector, penalties, turn) for bank in self._banks(turn)})
+        # Kept once its masks were claimed: an attempt that is asked for again leaves what was kept as it is.
+        self._run.store.write_arrays(f"direction/{turn.round:04}", {"vector": vector, "gradient": gradient})
+        return DirectionReply(images=images)
 
     def weights(self, round_number: int) -> Vector:
         """The block's parameters `(parameters,)` at the start of a round: coefficients times directions."""
