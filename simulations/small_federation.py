@@ -7,6 +7,7 @@ and a category of its own. Whether an enterprise repays depends on something of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -59,7 +60,7 @@ class SmallFederation:
         )
         return FederationData(name="small", title="A small federation", departments=departments, banks=banks)
 
-    def _bank(self, rng: np.random.Generator, name: str, ids: list[str], health: Vector) -> BankData:
+    def _bank(self, rng: np.random.Generator, name: str, ids: Sequence[str], health: Vector) -> BankData:
         labels: list[int | None] = (rng.random(len(ids)) < 1 / (1 + np.exp(1.2 + 1.5 * health))).astype(int).tolist()
         for row in rng.choice(len(ids), len(ids) - self.borrowers_per_bank, replace=False):
             labels[row] = None
@@ -80,7 +81,7 @@ class SmallFederation:
             participant_id=ParticipantId(name), title=name.title(), contract=_contract(name, items), table=frame
         )
 
-    def _department(self, rng: np.random.Generator, name: str, ids: list[str], health: Vector) -> DepartmentData:
+    def _department(self, rng: np.random.Generator, name: str, ids: Sequence[str], health: Vector) -> DepartmentData:
         held = rng.permutation(len(ids))[: len(ids) * 9 // 10]
         state = health[held]
         noise = rng.normal(size=len(held))
