@@ -42,6 +42,7 @@ from models.wire.training import (
     Residuals,
     Turn,
 )
+from participants.department.round_sets import RoundSets
 from participants.run import Run, received
 
 Vector = NDArray[np.float64]
@@ -82,7 +83,8 @@ class DepartmentTrainer:
             words = unpack_words(self._run.hear(payload, Step.OPEN, turn, sender=bank), len(total))
             total += words - masks[bank]
         gradient = centred(total) * 2.0**-coefficients.residual_fraction_bits
-        vector = self._precondition(gradient + self.penalty @ self.weights(turn.round), coefficients)
+        factor = RoundSets(self._run.store).factor(turn.round, turn.departments)
+        vector = factor * self._precondition(gradient + self.penalty @ self.weights(turn.round), coefficients)
         directions = [*(self._direction(earlier, coefficients) for earlier in range(1, turn.round)), vector]
         penalties = np.array([direction @ self.penalty @ vector for direction in directions])
         images = post({bank: self._masked_image(bank, vector, penalties, turn) for bank in self._banks(turn)})
