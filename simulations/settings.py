@@ -1,6 +1,7 @@
 """Which data sets there are to try, and the settings of training that suit each.
 
-A block may have so many parameters that `rows >= 10 * rounds * parameters` holds (`models/wire/plan.py`).
+A block may have so many parameters that `rows >= 10 * rounds * parameters` holds (`models/wire/plan.py`), with two rounds
+to spare for attempts that are made again: these count as well.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from simulations.run_federation import Hyperparameters
 from simulations.world import make_world
 
 SETTINGS: dict[DataSet, Hyperparameters] = {
-    DataSet.WORLD: Hyperparameters(maximum_rounds=12, parameter_limit=52),
-    DataSet.SBA: Hyperparameters(maximum_rounds=24, parameter_limit=65),
-    DataSet.UCI: Hyperparameters(maximum_rounds=24, parameter_limit=87),
+    DataSet.WORLD: Hyperparameters(maximum_rounds=10, parameter_limit=52),
+    DataSet.SBA: Hyperparameters(maximum_rounds=22, parameter_limit=65),
+    DataSet.UCI: Hyperparameters(maximum_rounds=22, parameter_limit=87),
 }
 
 

@@ -39,7 +39,6 @@ from crypto.lattice.circuit import (
     chunk_body,
     encode_group,
     load_chunk,
-    vector_chunk_bytes,
     wanted_coefficients,
 )
 from crypto.lattice.flooding import protect
@@ -51,6 +50,14 @@ from crypto.secret import Secret
 
 MAXIMUM_ROWS: Final = 1 << 24
 """More rows than any register of enterprises here has."""
+
+STRIDES: Final = (256, 512, 1024, 2048, 4096)
+
+CHUNK_SECONDS: Final = 0.005
+"""To move a chunk to a department and to transform it there, in each worker that reads it."""
+
+ANSWER_SECONDS: Final = 0.0055
+"""To flood, cut, move and open an answer."""
 
 _LIMB_BITS: Final = 20
 
@@ -87,17 +94,17 @@ def chunk_count(rows: int, stride: int) -> int:
 
 
 def choose_stride(rows: int, columns: int, parameters: LatticeParameters = INNER_PRODUCT) -> int:
-    """Return the stride, from 256 to N / 2, that moves the fewest bytes.
+    """Return the stride that makes a vector's products with one department's columns cheapest.
 
-    A larger one makes fewer chunks to send and more answers to return; the products cost the same. Beyond N / 2 an
-    answer would carry a single column, and finishing answers would take longer than the products.
+    A larger one makes fewer chunks to read and more answers to make; the products cost the same. The weights were
+    measured: docs/adr/0007.
     """
-    chunk, answer = vector_chunk_bytes(parameters), answer_bytes(parameters, 0)
 
-    def moved(stride: int) -> int:
-        return chunk_count(rows, stride) * chunk + -(-columns * stride // parameters.poly_modulus_degree) * answer
+    def seconds(stride: int) -> float:
+        chunks, answers = -(-rows // stride), -(-columns * stride // parameters.poly_modulus_degree)
+        return chunks * CHUNK_SECONDS + answers * ANSWER_SECONDS
 
-    return min((1 << bits for bits in range(8, parameters.poly_modulus_degree.bit_length() - 1)), key=moved)
+    return min(STRIDES, key=seconds)
 
 
 def largest_magnitude_bits(rows: int, parameters: LatticeParameters = INNER_PRODUCT) -> int:

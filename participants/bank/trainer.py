@@ -21,6 +21,7 @@ from crypto.errors import PeerError
 from crypto.fixed_point import Words, from_fixed_point
 from crypto.identifiers import ParticipantId
 from crypto.labels import Label
+from crypto.lattice.inner_product import choose_stride
 from crypto.lattice.keys import BankLatticeKey
 from crypto.lattice.parameters import INNER_PRODUCT
 from crypto.lattice.workers import LatticeWorkers
@@ -52,7 +53,6 @@ from participants.bank.exposure import OpenedNumbers
 from participants.bank.group import BankGroup
 from participants.bank.held_out import HeldOutScores
 from participants.bank.own_block import OwnBlock
-from participants.bank.packing import choose_stride
 from participants.bank.search import BankSearch
 from participants.run import Run, received
 
@@ -254,11 +254,7 @@ class BankTrainer:
 
     @cached_property
     def _stride(self) -> int:
-        return choose_stride(
-            rows=len(self._cohort.labels),
-            largest_block=self._begin.largest_block,
-            departments=len(self._run.plan.departments),
-        )
+        return choose_stride(len(self._cohort.labels), self._begin.largest_block)
 
     @cached_property
     def _fraction_bits(self) -> int:
