@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crypto.identifiers import ParticipantId, RunId
+from crypto.identifiers import EnterpriseId, ParticipantId, RunId
 from models.block_file import block_from_bytes
 from models.metrics import RocCurve, roc_curve
 from models.reference import Design, PooledOptimum, minimise_pooled, pooled_xgboost
@@ -149,7 +149,15 @@ class PooledRun:
 
     def xgboost(self, *, seed: int) -> Vector:
         """Log-odds `(rows,)` of boosted trees on all raw features: neither additive nor private."""
-        return pooled_xgboost(self._raw_features(), self.labels, self.weights > 0, seed=seed, threads=2)
+        # Cohorts are in a new random order in each run; trees on samples of rows want one that stays.
+        order = np.argsort(np.array(self._enterprise_ids()), kind="stable")
+        features, labels, training = self._raw_features()[order], self.labels[order], self.weights[order] > 0
+        predictions = np.empty(len(order))
+        predictions[order] = pooled_xgboost(features, labels, training, seed=seed, threads=2)
+        return predictions
+
+    def _enterprise_ids(self) -> list[EnterpriseId]:
+        return [enterprise for cohort in self._cohorts.values() for enterprise in cohort.enterprise_ids]
 
     def _raw_features(self) -> Vector:
         ids = [enterprise for cohort in self.cohorts.values() for enterprise in cohort.enterprise_ids]

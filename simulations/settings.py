@@ -1,7 +1,7 @@
 """Which data sets there are to try, and the settings of training that suit each.
 
-A block may have so many parameters that `rows >= 10 * rounds * parameters` holds (`models/wire/plan.py`), with two rounds
-to spare for attempts that are made again: these count as well.
+A block may have so many parameters that `rows >= 10 * rounds * parameters` holds (`models/wire/plan.py`), with two
+rounds to spare for attempts that are made again: these count as well.
 """
 
 from __future__ import annotations
