@@ -157,7 +157,7 @@ class PooledRun:
         return predictions
 
     def _enterprise_ids(self) -> list[EnterpriseId]:
-        return [enterprise for cohort in self._cohorts.values() for enterprise in cohort.enterprise_ids]
+        return [enterprise for cohort in self.cohorts.values() for enterprise in cohort.enterprise_ids]
 
     def _raw_features(self) -> Vector:
         ids = [enterprise for cohort in self.cohorts.values() for enterprise in cohort.enterprise_ids]
