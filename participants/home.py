@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from crypto.errors import ProtectionUnavailable, UntrustedKey
+from crypto.errors import MalformedMessage, ProtectionUnavailable, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.identity import Identity, PublicIdentity, parse_fingerprint
 from participants.keys import BankKeys, private_file
@@ -63,7 +63,7 @@ class Home:
             return cls(
                 directory, parse_participant_id(about["participant_id"]), Role(about["role"]), str(about["title"])
             )
-        except (OSError, ValueError, KeyError) as fault:
+        except (OSError, ValueError, KeyError, TypeError, MalformedMessage) as fault:
             raise ProtectionUnavailable(
                 f"{directory} is no participant's home: {type(fault).__name__}", advice="create it first"
             ) from None
