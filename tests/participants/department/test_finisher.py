@@ -1,50 +1,87 @@
-"""The end of a run at a department: partials of everybody, and the evidence that only it sees."""
-
-from __future__ import annotations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crypto.documents import canonical_json
+from crypto.errors import PeerError
+from crypto.identifiers import ParticipantId, Role
 from models.additive import BinnedBlock
-from models.block_file import block_from_bytes
-from models.wire.scoring import PARTIAL_FRACTION_BITS
+from models.block_file import block_to_bytes, fingerprint
+from models.feature_bins import FeatureBins, FeatureKind
+from models.wire.outcome import ActivateRequest
+from models.wire.plan import RunPlan
+from models.wire.steps import Step
+from participants.contract import Category, DataContract, Item, ItemType
 from participants.department.store import DepartmentStore
+from participants.home import Home
+from participants.ledger import FileLedger
 from participants.model_store import ModelStore, model_version
-from simulations.comparison import PooledRun
-from simulations.rehearsal import FinishedRun
+from participants.node import Node
+from participants.run import Run
+
+ME = ParticipantId("tax")
+PLAN = RunPlan(
+    run_id="run",
+    purpose="a test",
+    departments=("courts", "tax", "water"),
+    banks=("bank",),
+    maximum_rounds=1,
+    tolerance=1e-4,
+    block="binned",
+    maximum_bins=2,
+    parameter_limit=4,
+    smoothness=1.0,
+    ridge=1.0,
+)
+BLOCK = block_to_bytes(
+    BinnedBlock([FeatureBins(name="late", kind=FeatureKind.NUMBER, edges=(2.0,))], np.array([-0.5, 0.5, 0.25]))
+)
 
 
-@pytest.mark.parametrize("department", ["courts", "tax"])
-def test_partials_are_the_blocks_log_odds_in_fixed_point(finished: FinishedRun, department: str) -> None:
-    home = next(path for name, path in finished.federation.homes.items() if name == department)
-    model = ModelStore(home / "models", model_version(finished.result["manifest"].encode()))
-    block, arrays = block_from_bytes(model.block()), model.arrays()
-    register = DepartmentStore(home / "data")
-    ids = register.enterprise_ids()
-    assert arrays["enterprise_ids"].tobytes().decode() == "".join(ids)
-    log_odds = block.image(block.encode(register.features(ids)), block.weights_array())
-    np.testing.assert_allclose(arrays["partials"] * 2.0**-PARTIAL_FRACTION_BITS, log_odds, atol=2.0**-PARTIAL_FRACTION_BITS)
-    absent = block.image(block.absent_codes(1), block.weights_array())
-    np.testing.assert_allclose(arrays["missing"] * 2.0**-PARTIAL_FRACTION_BITS, absent, atol=2.0**-PARTIAL_FRACTION_BITS)
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A department at the end of a run, its block saved."""
+    home = Home.create(tmp_path / "home", participant_id=ME, role=Role.DEPARTMENT, title="Tax")
+    item = Item(name="late", title="Late filings", type=ItemType.NUMBER, feature=True)
+    contract = DataContract(
+        holder=ME, title="Tax", categories=(Category(name="filings", title="Filings", items=(item,)),)
+    )
+    path = tmp_path / "records.csv"
+    path.write_text("enterprise_id,late\n91350100M000100Y43,3\n", encoding="utf-8")
+    DepartmentStore.create(home.directory / "data", contract).import_file(path)
+    run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), PLAN.run)
+    run.begin(PLAN)
+    run.store.write_bytes("final-block", BLOCK)
+    return home
 
 
-def test_evidence_counts_the_defaults_of_each_bin(finished: FinishedRun) -> None:
-    pooled = PooledRun(finished.federation, finished.plan.run_id, rounds=finished.rounds)
-    for department in finished.federation.departments:
-        store = ModelStore(
-            finished.federation.homes[department] / "models", model_version(finished.result["manifest"].encode())
-        )
-        block = block_from_bytes(store.block())
-        assert isinstance(block, BinnedBlock)
-        evidence = store.facts()["evidence"]
-        assert [one["feature"] for one in evidence] == list(block.feature_names)
-        columns = np.asarray(pooled.designs[department].columns, dtype=np.float64)
-        for one, bins, start in zip(evidence, block.features, block.starts, strict=True):
-            part = columns[:, int(start) : int(start) + bins.count]
-            assert one["counts"] == part.sum(axis=0).tolist()
-            assert one["information_value"] >= 0
-            # A bin with more defaults than others has a lower weight of evidence, counted exactly.
-            rows = (pooled.weights @ part) > 60
-            rate = (pooled.weights * pooled.labels) @ part / np.maximum(pooled.weights @ part, 1)
-            order = np.argsort(rate[rows])
-            assert np.argmin(np.array(one["weight_of_evidence"])[rows]) in order[-2:]
+def manifest(**facts: str) -> bytes:
+    return canonical_json({"run_id": PLAN.run_id, "blocks": {ME: {"fingerprint": fingerprint(BLOCK).hex()}}, **facts})
+
+
+def activate(home: Home, data: bytes) -> None:
+    Node(home).handle(Step.ACTIVATE, ActivateRequest(run_id=PLAN.run_id, manifest=data).encode())
+
+
+def test_an_activated_block_has_its_partials_and_may_be_activated_again_as_it_is(home: Home) -> None:
+    activate(home, manifest())
+    activate(home, manifest())
+    arrays = ModelStore(home.directory / "models", model_version(manifest())).arrays()
+    assert arrays["partials"].tolist() == [2**23]
+    assert arrays["missing"].tolist() == [2**22]
+
+
+def test_a_run_has_one_manifest_so_that_no_block_has_two_versions(home: Home) -> None:
+    """Two versions of one block would let a bureau and a bank ask twice with sets that differ by one department."""
+    activate(home, manifest())
+    second = manifest(purpose="the same block again")
+    with pytest.raises(PeerError):
+        activate(home, second)
+    assert not ModelStore(home.directory / "models", model_version(second)).exists
+
+
+def test_a_manifest_that_names_another_block_is_refused(home: Home) -> None:
+    other = canonical_json({"run_id": PLAN.run_id, "blocks": {ME: {"fingerprint": "00" * 32}}})
+    with pytest.raises(PeerError):
+        activate(home, other)
