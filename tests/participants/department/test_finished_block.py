@@ -1,0 +1,54 @@
+"""The end of a run at a department: partials of everybody, and the evidence that only it sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.additive import BinnedBlock
+from models.block_file import block_from_bytes
+from models.wire.scoring import PARTIAL_FRACTION_BITS
+from participants.department.store import DepartmentStore
+from participants.model_store import ModelStore, model_version
+from simulations.comparison import PooledRun
+from simulations.rehearsal import FinishedRun
+
+
+@pytest.mark.parametrize("department", ["courts", "tax"])
+def test_partials_are_the_blocks_log_odds_in_fixed_point(finished: FinishedRun, department: str) -> None:
+    home = next(path for name, path in finished.federation.homes.items() if name == department)
+    model = ModelStore(home / "models", model_version(finished.result["manifest"].encode()))
+    block, arrays = block_from_bytes(model.block()), model.arrays()
+    register = DepartmentStore(home / "data")
+    ids = register.enterprise_ids()
+    assert arrays["enterprise_ids"].tobytes().decode() == "".join(ids)
+    log_odds = block.image(block.encode(register.features(ids)), block.weights_array())
+    np.testing.assert_allclose(
+        arrays["partials"] * 2.0**-PARTIAL_FRACTION_BITS, log_odds, atol=2.0**-PARTIAL_FRACTION_BITS
+    )
+    absent = block.image(block.absent_codes(1), block.weights_array())
+    np.testing.assert_allclose(
+        arrays["missing"] * 2.0**-PARTIAL_FRACTION_BITS, absent, atol=2.0**-PARTIAL_FRACTION_BITS
+    )
+
+
+def test_evidence_counts_the_defaults_of_each_bin(finished: FinishedRun) -> None:
+    pooled = PooledRun(finished.federation, finished.plan.run_id, rounds=finished.rounds)
+    for department in finished.federation.departments:
+        store = ModelStore(
+            finished.federation.homes[department] / "models", model_version(finished.result["manifest"].encode())
+        )
+        block = block_from_bytes(store.block())
+        assert isinstance(block, BinnedBlock)
+        evidence = store.facts()["evidence"]
+        assert [one["feature"] for one in evidence] == list(block.feature_names)
+        columns = np.asarray(pooled.designs[department].columns, dtype=np.float64)
+        for one, bins, start in zip(evidence, block.features, block.starts, strict=True):
+            part = columns[:, int(start) : int(start) + bins.count]
+            assert one["counts"] == part.sum(axis=0).tolist()
+            assert one["information_value"] >= 0
+            # A bin with more defaults than others has a lower weight of evidence, counted exactly.
+            rows = (pooled.weights @ part) > 60
+            rate = (pooled.weights * pooled.labels) @ part / np.maximum(pooled.weights @ part, 1)
+            order = np.argsort(rate[rows])
+            assert np.argmin(np.array(one["weight_of_evidence"])[rows]) in order[-2:]
