@@ -23,7 +23,7 @@ def test_keys_are_the_same_each_time_they_are_loaded(federation: FoundedFederati
     again = Home.open(federation.homes[federation.banks[0]]).bank_keys()
     assert again.public_lattice_keys().fingerprint() == keys.fingerprint()
     assert again.paillier.public.modulus.bit_length() == 3072
-    assert "BankKeys" in repr(again) and str(again.paillier.public.modulus) not in repr(again)
+    assert str(again.paillier.public.modulus) not in repr(again)
 
 
 def test_the_named_keys_are_taken_and_no_others(keys: LatticeKeys) -> None:
