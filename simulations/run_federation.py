@@ -71,13 +71,7 @@ def run_federation(
     bureau = federation.directory / "bureau" / plan.run_id
     bureau.mkdir(mode=0o700, parents=True)
     (bureau / "plan").write_bytes(plan.encode())
-    config: UserConfig = {
-        "plan-path": str(bureau / "plan"),
-        "bureau-directory": str(bureau),
-        "resume": False,
-        "deadline-seconds": EXCHANGE_SECONDS,
-    }
-    return _conduct(federation, bureau, config, engine=engine, recorder=recorder, news=news)
+    return _conduct(federation, bureau, resume=False, engine=engine, recorder=recorder, news=news)
 
 
 def resume_federation(
@@ -90,24 +84,25 @@ def resume_federation(
 ) -> dict[str, Any]:
     """Take up a stopped run after its last finished round; as `run_federation` otherwise."""
     bureau = federation.directory / "bureau" / run_id
-    config: UserConfig = {
-        "plan-path": str(bureau / "plan"),
-        "bureau-directory": str(bureau),
-        "resume": True,
-        "deadline-seconds": EXCHANGE_SECONDS,
-    }
-    return _conduct(federation, bureau, config, engine=engine, recorder=recorder, news=news)
+    return _conduct(federation, bureau, resume=True, engine=engine, recorder=recorder, news=news)
 
 
 def _conduct(
     federation: FoundedFederation,
     bureau: Path,
-    config: UserConfig,
     *,
+    resume: bool,
     engine: Engine,
     recorder: Recorder | None,
     news: News,
 ) -> dict[str, Any]:
+    config: UserConfig = {
+        "plan-path": str(bureau / "plan"),
+        "bureau-directory": str(bureau),
+        "resume": resume,
+        "deadline-seconds": EXCHANGE_SECONDS,
+    }
+
     def progress(line: str) -> None:
         news(json.loads(line))
 

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Final
 
+import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -39,13 +40,17 @@ def main() -> None:
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     try:
-        app()
+        code = app(standalone_mode=False)
     except YurongError as error:
         complain(error)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
         Console(stderr=True).print("[yellow]stopped[/yellow]")
         sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def complain(error: YurongError) -> None:
