@@ -47,16 +47,19 @@ def model_card(
             held_out_rows=metrics.get("held_out", {"rows": 0})["rows"],
             base_rate=training["defaults"] / training["rows"],
             rounds=len(result["rounds"]),
-            objective=result["rounds"][-1]["objective"],
+            objective=float(result["rounds"][-1]["objective"]),
             smoothness=plan.smoothness,
             ridge=plan.ridge,
         ),
         quality=QualitySummary(
-            auc=measured["auc"],
-            ks=measured["ks"],
-            gini=measured["gini"],
-            brier=measured["brier"],
-            calibration=tuple(CalibrationRow(**row) for row in measured["calibration"]),
+            auc=float(measured["auc"]),
+            ks=float(measured["ks"]),
+            gini=float(measured["gini"]),
+            brier=float(measured["brier"]),
+            # JSON knows no difference between 20 and 20.0; the card's fields do.
+            calibration=tuple(
+                CalibrationRow(**{name: float(value) for name, value in row.items()}) for row in measured["calibration"]
+            ),
             bands=tuple(ScoreBand(**band) for band in measured["score_bands"]),
         ),
         scale=PointsScale(),
