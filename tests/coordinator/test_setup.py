@@ -86,3 +86,9 @@ def test_a_bank_without_a_single_default_is_told_so_before_training(tmp_path: Pa
     federation = found(replace(data, banks=(replace(data.banks[0], table=good),)), tmp_path)
     with pytest.raises(ParticipantRefused, match="bank-east refused: InvalidModelInput"):
         rehearse(federation, plan_run(federation, SETTINGS, purpose="no defaults"))
+
+
+def test_linear_blocks_are_not_made_of_categories(federation: FoundedFederation) -> None:
+    plan = plan_run(federation, replace(SETTINGS, block="linear"), purpose="linear")
+    with pytest.raises(ParticipantRefused, match=r"\w+ refused: InvalidModelInput"):
+        rehearse(federation, plan)

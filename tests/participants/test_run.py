@@ -362,13 +362,13 @@ def test_two_answers_under_one_mask_give_their_difference_away_and_ours_are_neve
         second = bureau.ask(TAX, Step.DIRECTION, direction)
     block, codes = block_from_bytes(store.read_bytes("block")), store.read_arrays(f"codes/{EAST}")["codes"]
     rows = len(codes)
-    masked = [
+    first_words, second_words = (
         unpack_words(DirectionReply.decode(one).images[0].payload, rows + 3)[:rows] for one in (seen[2].payload, second)
-    ]
+    )
     difference = store.read_arrays("direction/0003")["vector"] - first_vector
     # Rounding of the fixed point in both, and nothing else.
     np.testing.assert_allclose(
-        difference_of_masked(*masked, IMAGE_FRACTION_BITS),
+        difference_of_masked(first_words, second_words, IMAGE_FRACTION_BITS),
         block.image(codes, difference),
         atol=2.0 ** (1 - IMAGE_FRACTION_BITS),
         rtol=1e-9,

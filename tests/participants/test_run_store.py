@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from participants.run_store import RunStore
 
 def test_pieces_come_back_and_are_replaced_as_a_whole(tmp_path: Path) -> None:
     store = RunStore(tmp_path, RunId("run-1"))
-    arrays = {"codes": np.arange(6, dtype=np.uint16).reshape(2, 3)[:, ::-1], "none": np.zeros((0, 4))}
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "codes": np.arange(6, dtype=np.uint16).reshape(2, 3)[:, ::-1],
+        "none": np.zeros((0, 4)),
+    }
     store.write_arrays("codes/bank", arrays)
     store.write_bytes("plan", b"first")
     store.write_bytes("plan", b"second")

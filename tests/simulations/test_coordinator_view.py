@@ -91,9 +91,9 @@ def test_whatever_is_planted_is_found(secrets_of_run: list[Trace]) -> None:
     found = find_traces(messages, secrets_of_run)
     assert set(found) == expected
     assert {kind for kinds in found.values() for kind in kinds} == set(messages.values())
-    said = ("enterprises", "alignment tags", "features", "feature codes", "labels", "gradients", "directions", "images")
-    said += ("partials", "parameters", "coefficients", "log-odds", "probabilities", "residuals")
-    for one in said:
+    training = ("gradients", "directions", "images", "parameters", "coefficients", "residuals")
+    records = ("enterprises", "alignment tags", "features", "feature codes", "labels")
+    for one in (*records, *training, "log-odds", "probabilities", "partials"):
         assert any(name.startswith(one) for name in expected), one
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from crypto.identifiers import ParticipantId
+from simulations.command.choices import Engine
 from simulations.comparison import PooledRun
 from simulations.founding import FoundedFederation, found
 from simulations.rehearsal import FinishedRun
-from simulations.run_federation import Engine, plan_run, resume_federation, run_federation
+from simulations.run_federation import plan_run, resume_federation, run_federation
 from simulations.small_federation import SETTINGS, SmallFederation
 
 
@@ -44,7 +45,7 @@ def three_and_two(tmp_path_factory: pytest.TempPathFactory) -> FoundedFederation
     return found(SmallFederation(departments=3).make(), tmp_path_factory.mktemp("flower"))
 
 
-def test_a_run_on_flowers_own_daemons(three_and_two: FoundedFederation, finished: FinishedRun) -> None:
+def test_a_run_on_flowers_own_daemons(three_and_two: FoundedFederation) -> None:
     settings = replace(SETTINGS, maximum_rounds=2)
     here = run_federation(three_and_two, plan_run(three_and_two, settings, purpose="both engines"))
     plan = plan_run(three_and_two, settings, purpose="both engines")

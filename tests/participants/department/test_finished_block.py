@@ -19,6 +19,7 @@ def test_partials_are_the_blocks_log_odds_in_fixed_point(finished: FinishedRun, 
     home = next(path for name, path in finished.federation.homes.items() if name == department)
     model = ModelStore(home / "models", model_version(finished.result["manifest"].encode()))
     block, arrays = block_from_bytes(model.block()), model.arrays()
+    assert isinstance(block, BinnedBlock)
     register = DepartmentStore(home / "data")
     ids = register.enterprise_ids()
     assert arrays["enterprise_ids"].tobytes().decode() == "".join(ids)
