@@ -7,12 +7,14 @@ does not show is a weak cipher, and one mask used twice; the protocols and their
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import combinations
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from crypto.errors import MalformedMessage
 from crypto.lattice.parameters import INNER_PRODUCT
 from models.wire.binning import MaskedWords, SummedWords
 from models.wire.codec import unpack_words
@@ -57,6 +59,24 @@ def masked_words(letters: Iterable[Letter]) -> dict[str, tuple[Words, int]]:
     }
 
 
+def differences(letters: Iterable[Letter]) -> dict[str, list[Words]]:
+    """By kind, the difference of every two masked vectors of one length that one participant sent.
+
+    Two that carry the same mask differ by what they hide. Vectors too short to judge by their digits are left out.
+    """
+    sent: dict[tuple[str, str], list[Words]] = {}
+    for letter in letters:
+        if letter.sender != BUREAU:
+            for name, data in _masked(letter):
+                sent.setdefault((name, letter.sender), []).append(unpack_words(data, len(data) // 8))
+    found: dict[str, list[Words]] = {}
+    for (name, _), vectors in sent.items():
+        for one, other in combinations(vectors, 2):
+            if len(one) == len(other) and len(one) >= DIGITS * FEWEST_PER_DIGIT:
+                found.setdefault(name, []).append(one - other)
+    return found
+
+
 def smallest_probability(words: Words, bits: int) -> float:
     """How improbable the most striking digit of `words` is, if all of their low `bits` are uniform; at most 1.
 
@@ -76,7 +96,12 @@ def _probability(digits: NDArray[np.int64]) -> float:
 
 def _masked(letter: Letter) -> Iterable[tuple[str, bytes]]:
     step, data = Step(letter.kind), letter.payload
-    return _sums(step, data) if letter.sender == BUREAU else _shares(step, data)
+    if letter.sender == BUREAU:
+        return list(_sums(step, data))
+    try:
+        return list(_shares(step, data))
+    except MalformedMessage:  # an error in place of an answer
+        return []
 
 
 def _shares(step: Step, data: bytes) -> Iterable[tuple[str, bytes]]:

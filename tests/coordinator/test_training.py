@@ -213,6 +213,14 @@ def test_a_plan_with_too_few_rows_starts_no_training(federation: FoundedFederati
     assert "gradient" not in seen
 
 
+def test_heavy_borrowers_do_not_count_as_several_rows(tmp_path: Path) -> None:
+    federation = found(SmallFederation(departments=3, weighted=True).make(), tmp_path)
+    plan, seen = replace(new_plan(federation), maximum_rounds=6), list[str]()
+    with pytest.raises(ParticipantRefused, match=r"bank-\w+ refused: ProtectionUnavailable"):
+        rehearse(federation, plan, recorder=lambda _s, _r, kind, _p, _n: seen.append(kind))
+    assert "gradient" not in seen
+
+
 def test_a_plan_with_two_departments_is_refused_by_everybody(federation: FoundedFederation) -> None:
     plan = replace(new_plan(federation), departments=federation.departments[:2])
     with pytest.raises(ParticipantRefused, match="refused: ProtectionUnavailable"):
