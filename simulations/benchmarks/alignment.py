@@ -12,13 +12,12 @@ _Result = TypeVar("_Result")
 
 
 class AlignmentSeconds(TypedDict):
-    """Wall time of each step and of all together."""
+    """Wall time of each step."""
 
     bank_blind: float
     department_evaluate: float
     department_tags: float
     bank_tags: float
-    total: float
 
 
 class AlignmentBytes(TypedDict):
@@ -31,12 +30,14 @@ class AlignmentBytes(TypedDict):
 class AlignmentMeasurement(TypedDict):
     """One measurement: `rows` ids on each side, half of them shared.
 
-    `processor_seconds` is the time of all cores together, which a busy machine falsifies less.
+    `seconds` is the wall time of all steps, `processor_seconds` the time of all cores together, which a busy machine
+    falsifies less.
     """
 
     rows: int
     matches: int
-    seconds: AlignmentSeconds
+    seconds: float
+    seconds_by_step: AlignmentSeconds
     processor_seconds: float
     bytes: AlignmentBytes
 
@@ -61,12 +62,12 @@ def measure_alignment(rows: int) -> AlignmentMeasurement:
     return AlignmentMeasurement(
         rows=rows,
         matches=len(found),
-        seconds=AlignmentSeconds(
+        seconds=total,
+        seconds_by_step=AlignmentSeconds(
             bank_blind=bank_blind,
             department_evaluate=department_evaluate,
             department_tags=department_tags,
             bank_tags=bank_tags,
-            total=total,
         ),
         processor_seconds=processor,
         bytes=AlignmentBytes(to_department=len(blinded), to_bank=len(evaluated) + len(their_tags)),
