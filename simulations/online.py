@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from coordinator.scoring import ScoreGateway, ServedModel
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role, RunId
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import PaillierPublicKey
 from models.wire.codec import WireMessage
-from models.wire.online import Offer, OfferRequest, ScoreAnswer
+from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer
 from participants.bank.client import Score, ScoreClient
 from participants.clock import Clock, SystemClock
 from participants.department.scorer import ObfuscatorSource, Scorer
@@ -25,10 +25,6 @@ from participants.ledger import FileLedger
 from participants.model_store import ModelStore
 from participants.run import Run
 from simulations.engines.local_grid import BUREAU, Recorder
-
-OFFER_KIND: Final = "score-offer"
-SCORE_KIND: Final = "score"
-RELAY_KIND: Final = "score-relay"
 
 _Request = TypeVar("_Request", bound=WireMessage)
 _Reply = TypeVar("_Reply", bound=WireMessage)
@@ -64,7 +60,7 @@ class LocalPost:
 
     def _record(self, sender: str, receiver: str, data: bytes) -> None:
         if self._recorder is not None:
-            self._recorder(sender, receiver, RELAY_KIND, data, len(data))
+            self._recorder(sender, receiver, OnlineStep.RELAY, data, len(data))
 
 
 class OnlineFederation:
@@ -118,12 +114,12 @@ class OnlineFederation:
 
     def offer(self) -> Offer:
         """The set of departments that the bureau offers."""
-        return self._call(OFFER_KIND, OfferRequest(model_version=self.version), self.gateway.offer, Offer)
+        return self._call(OnlineStep.OFFER, OfferRequest(model_version=self.version), self.gateway.offer, Offer)
 
     def score(self, enterprise_id: EnterpriseId, offer: Offer | None = None) -> Score:
         """One score: offer (unless there is one), request, answers, opening."""
         request = self.client.request(enterprise_id, offer or self.offer())
-        return self.client.open(self._call(SCORE_KIND, request, self.gateway.score, ScoreAnswer))
+        return self.client.open(self._call(OnlineStep.ASK, request, self.gateway.score, ScoreAnswer))
 
     def _call(
         self, kind: str, request: _Request, handler: Callable[[_Request], _Reply], reply_type: type[_Reply]

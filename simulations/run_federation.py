@@ -106,7 +106,7 @@ def _conduct(
     def progress(line: str) -> None:
         news(json.loads(line))
 
-    if engine is Engine.FLOWER:
+    if Engine(engine) is Engine.FLOWER:  # a bare string is no other engine by mistake
         directory = bureau / f"flower-{secrets.token_hex(4)}"
         data = run_on_flower(SERVER_APP, federation.homes, config, directory=directory, progress=progress)
     else:

@@ -19,6 +19,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 import msgspec
@@ -117,6 +118,14 @@ def digest_of_boxes(digests: Iterable[bytes]) -> bytes:
 def request_digest(document: bytes) -> bytes:
     """The SHA-256 (32 bytes) that stands for a request: of the signed document as it was received."""
     return hashlib.sha256(document).digest()
+
+
+class OnlineStep(StrEnum):
+    """What is said online: the kinds under which traffic is recorded."""
+
+    OFFER = "score-offer"  # bank and bureau: which departments are up
+    ASK = "score"  # bank and bureau: the signed request, the product of all answers
+    RELAY = "score-relay"  # bureau and department: one box of the request, one encrypted answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ The protocols' own tables stand in the docstrings of `participants/`; `models/wi
 from dataclasses import dataclass
 from typing import Final
 
+from models.wire.online import OnlineStep
 from models.wire.steps import Step
 
 
@@ -30,7 +31,7 @@ _MANIFEST: Final = Message(
     holds="The finished model’s manifest", learns="Each block’s fingerprint and size, the model’s quality. Public."
 )
 
-TO_BUREAU: Final = {
+TO_BUREAU: Final[dict[str, Message]] = {
     Step.JOIN: Message(
         holds="Signed identity papers, the banks’ public keys",
         learns="Who takes part; the names of the features that banks share.",
@@ -77,9 +78,17 @@ TO_BUREAU: Final = {
     ),
     Step.GIVE_PARTIALS: Message(holds="Partial scores, masked and then encrypted", learns=SIZES),
     Step.OPEN_SCORES: Message(holds="“Opened”, and how many", learns="How many scores the bank now has."),
+    OnlineStep.OFFER: Message(holds="“Who would answer?”", learns="That a bank is about to ask."),
+    OnlineStep.ASK: Message(
+        holds="A bank’s signed request for one score, the enterprise sealed to each department",
+        learns="Which bank asks, when and by which model. Not about whom.",
+    ),
+    OnlineStep.RELAY: Message(
+        holds="Each department’s part of one score, masked and then encrypted", learns="Who answered."
+    ),
 }
 
-TO_DEPARTMENT: Final = {
+TO_DEPARTMENT: Final[dict[str, Message]] = {
     Step.JOIN: _PLAN,
     Step.MEET: _PAPERS,
     Step.ANSWER_BLINDED: Message(
@@ -104,9 +113,12 @@ TO_DEPARTMENT: Final = {
         holds="Whom a bank asks about, sealed",
         learns="Which enterprises the bank wants scores of, those too that it does not hold.",
     ),
+    OnlineStep.RELAY: Message(
+        holds="A bank’s signed request for one score", learns="Which bank asks about which enterprise."
+    ),
 }
 
-TO_BANK: Final = {
+TO_BANK: Final[dict[str, Message]] = {
     Step.JOIN: _PLAN,
     Step.MEET: _PAPERS,
     Step.ORDER_COHORT: Message(
@@ -144,5 +156,10 @@ TO_BANK: Final = {
     Step.OPEN_SCORES: Message(
         holds="Sums of encrypted partial scores",
         learns="The scores it asked for. Never one department’s part of them.",
+    ),
+    OnlineStep.OFFER: Message(holds="The departments that would answer", learns="Who is up."),
+    OnlineStep.ASK: Message(
+        holds="The product of all encrypted parts of one score",
+        learns="The score it asked for. Never one department’s part of it.",
     ),
 }

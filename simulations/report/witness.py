@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from crypto.identifiers import Role
-from models.wire.steps import Step
 from simulations.report.data import ReportData
 from simulations.report.exchanges import TO_BANK, TO_BUREAU, TO_DEPARTMENT, Message
 from simulations.report.traffic import Direction, Traffic, TrafficEntry
@@ -78,13 +77,13 @@ def _received(traffic: Traffic, parties: list[str]) -> tuple[TrafficEntry, ...]:
     return traffic.of(parties, Direction.RECEIVED)
 
 
-def _witness(name: str, summary: str, described: Mapping[Step, Message], entries: tuple[TrafficEntry, ...]) -> Witness:
+def _witness(name: str, summary: str, described: Mapping[str, Message], entries: tuple[TrafficEntry, ...]) -> Witness:
     sights = [_sight(entry, described) for entry in entries]
     return Witness(name=name, summary=summary, sights=tuple(sights))
 
 
-def _sight(entry: TrafficEntry, described: Mapping[Step, Message]) -> Sight:
-    message = described.get(Step(entry.kind), UNKNOWN) if entry.kind in set(Step) else UNKNOWN
+def _sight(entry: TrafficEntry, described: Mapping[str, Message]) -> Sight:
+    message = described.get(entry.kind, UNKNOWN)
     return Sight(
         kind=entry.kind,
         messages=entry.messages,

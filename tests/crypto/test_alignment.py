@@ -153,5 +153,7 @@ def test_the_benchmark_reports_every_step() -> None:
     assert measured["rows"] == 40
     assert measured["matches"] == 20
     assert set(measured["seconds_by_step"]) == {"bank_blind", "department_evaluate", "department_tags", "bank_tags"}
-    assert measured["seconds"] >= sum(measured["seconds_by_step"].values())
+    steps = measured["seconds_by_step"]
+    taken = steps["bank_blind"] + steps["department_evaluate"] + steps["department_tags"] + steps["bank_tags"]
+    assert measured["seconds"] >= taken > 0
     assert measured["bytes"] == {"to_department": 40 * 32, "to_bank": 40 * 48}

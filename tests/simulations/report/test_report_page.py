@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from models.wire.online import OnlineStep
 from models.wire.steps import Step
 from simulations.report import wording
 from simulations.report.data import BankAlone, Comparison, ReportData, Setting
@@ -234,8 +235,8 @@ def test_a_kind_that_is_not_described_is_shown_as_such(make_data: Callable[..., 
 
 
 def test_every_step_is_described_to_whom_it_reaches() -> None:
-    assert set(TO_BUREAU) == set(Step)
-    assert set(TO_DEPARTMENT) | set(TO_BANK) == set(Step)
+    assert set(TO_BUREAU) == {*Step, *OnlineStep}
+    assert set(TO_DEPARTMENT) | set(TO_BANK) == {*Step, *OnlineStep}
 
 
 def test_a_report_is_written_whole_or_not_at_all(data: ReportData, page: str, tmp_path: Path) -> None:
