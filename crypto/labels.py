@@ -27,6 +27,7 @@ class Label(StrEnum):
 
     # Key derivation.
     MASK = "yurong/1/derive/pairwise-mask"
+    SHORT_MASK = "yurong/1/derive/pairwise-mask-in-one-block"
     GROUP_PAD = "yurong/1/derive/group-pad"
 
     # Hashes.

@@ -58,8 +58,18 @@ def test_a_sealed_box() -> None:
 
 def test_a_masks_first_words() -> None:
     assert CONTEXT.digest().hex() == "66a3064982aad5297ee514bfdeb0dc803451775199a5f8bc39159af77df1e25d"
-    secrets = PairwiseSecrets(FIRST, ParticipantId("bank-a"), {ParticipantId("tax"): SECOND.public}, MemoryLedger())
-    assert secrets.zero_sum_mask(CONTEXT, 2).tolist() == [6505846091971853436, 2312664583445461784]
+
+    def mask(length: int) -> list[int]:
+        peers = {ParticipantId("tax"): SECOND.public}
+        words: list[int] = (
+            PairwiseSecrets(FIRST, ParticipantId("bank-a"), peers, MemoryLedger())
+            .zero_sum_mask(CONTEXT, length)
+            .tolist()
+        )
+        return words
+
+    assert mask(2) == mask(4)[:2] == [0, 0]
+    assert mask(5)[:2] == [6505846091971853436, 2312664583445461784]
     assert GroupPad(bytes(range(32))).pad(CONTEXT, 2).tolist() == [16499765000316803695, 5038067247444839040]
     assert to_fixed_point(np.array([-0.75]), 40).tolist() == [2**64 - 3 * 2**38]
 
