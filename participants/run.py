@@ -54,7 +54,10 @@ class Run:
     def meet(self, request: MeetRequest) -> None:
         """Verify everybody's document against its pin and every bank's keys against its document, then keep them."""
         self._verify(request)
-        self.store.write_bytes("met", request.encode())
+        data = request.encode()
+        if self.store.has("met") and self.store.read_bytes("met") != data:
+            raise PeerError("this run's participants were introduced before, with other documents")
+        self.store.write_bytes("met", data)
 
     @cached_property
     def documents(self) -> dict[ParticipantId, ParticipantDocument]:
@@ -79,8 +82,20 @@ class Run:
         """The bank that speaks for all of them to the departments: the first by name."""
         return self.plan.bank_ids[0]
 
+    def only_once(self, piece: str) -> None:
+        """Refuse a step of the set-up that was taken: it keeps `piece`, and all that follows rests on it.
+
+        Raises `PeerError`. What a lost reply held is answered from the stored replies, not by a second handling.
+        """
+        if self.store.has(piece):
+            raise PeerError("this step of the run's set-up was taken before", advice="start a new run")
+
     def mask_context(self, turn: Turn, purpose: Purpose, direction: str, members: tuple[str, ...]) -> MaskContext:
-        """The context of a masked sum over `members` at this turn."""
+        """The context of a masked sum over `members` at this turn.
+
+        The whole turn is in it. Participants that were told of other departments or banks make masks that do not
+        cancel: from a department that was told of fewer banks than the others, the bank would get one more number.
+        """
         self.check_turn(turn)
         return MaskContext(
             run_id=self.plan.run,
@@ -88,7 +103,7 @@ class Run:
             round=turn.round,
             attempt=turn.attempt,
             purpose=purpose,
-            direction=direction,
+            direction=f"{direction}/{turn.digest().hex()}",
             members=tuple(ParticipantId(name) for name in sorted(members)),
         )
 
@@ -101,7 +116,7 @@ class Run:
         if list(turn.departments) != sorted(departments) or list(turn.banks) != sorted(banks):
             raise PeerError("a turn's participants are not sorted and distinct")
         known = departments <= set(self.plan.departments) and banks <= set(self.plan.banks)
-        if turn.run_id != self.plan.run_id or not known or self.me not in departments | banks:
+        if turn.run_id != self.plan.run_id or not known or not banks or self.me not in departments | banks:
             raise PeerError("a turn is not one of this run's")
 
     def say(self, step: Step, turn: Turn, body: bytes, *, to: tuple[ParticipantId, ...]) -> bytes:
@@ -147,6 +162,7 @@ class Run:
             plan_digest=self.plan.digest(),
             round=turn.round,
             attempt=turn.attempt,
+            turn=turn.digest(),
             step=step,
             sender=sender,
             recipients=recipients,

@@ -1,10 +1,10 @@
 """What one participant says to another through the bureau: signed, and bound to its place in the run.
 
 The bureau relays envelopes. It cannot alter one, give one to somebody else as if meant for them, or replay one in
-another run, round, attempt or step: the signature covers all of these.
+another run, round, attempt or step, or among other participants: the signature covers all of these.
 
     signature = Ed25519(ENVELOPE, SHA-256(place) | SHA-256(body))
-    place     = run, plan digest, round, attempt, step, sender, recipients
+    place     = run, plan digest, round, attempt, digest of the turn, step, sender, recipients
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Place(WireMessage):
     plan_digest: Digest
     round: Count
     attempt: Count
+    turn: Digest  # of all that belongs to the turn: who takes part in it
     step: Name
     sender: Name
     recipients: tuple[Name, ...]

@@ -13,6 +13,7 @@ bureau -> bank    NewtonRequest      the statistics' sum                        
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -38,6 +39,10 @@ class Turn(WireMessage):
     attempt: Count
     departments: tuple[Name, ...]
     banks: tuple[Name, ...]
+
+    def digest(self) -> bytes:
+        """SHA-256 (32 bytes) of the turn, everybody in it included: part of every mask and every place."""
+        return hashlib.sha256(self.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,16 @@ def test_other_spellings_of_the_same_values_are_refused() -> None:
         Turn(run_id="r", round=-1, attempt=1, departments=(), banks=()),
         Turn(run_id="r", round=2**41, attempt=1, departments=(), banks=()),
         Envelope(
-            place=Place(run_id="r", plan_digest=bytes(32), round=0, attempt=0, step="s", sender="a", recipients=()),
+            place=Place(
+                run_id="r",
+                plan_digest=bytes(32),
+                round=0,
+                attempt=0,
+                turn=bytes(32),
+                step="s",
+                sender="a",
+                recipients=(),
+            ),
             body=b"",
             signature=bytes(63),
         ),

@@ -12,7 +12,14 @@ from crypto.identity import Identity
 from models.wire.envelope import Envelope, Place, post
 
 PLACE = Place(
-    run_id="run-1", plan_digest=bytes(32), round=2, attempt=7, step="open", sender="bank-1", recipients=("tax",)
+    run_id="run-1",
+    plan_digest=bytes(32),
+    round=2,
+    attempt=7,
+    turn=bytes(32),
+    step="open",
+    sender="bank-1",
+    recipients=("tax",),
 )
 BANK = Identity.generate()
 
@@ -29,6 +36,7 @@ def test_an_envelope_opens_where_it_was_meant_to() -> None:
         {"plan_digest": bytes([1]) * 32},
         {"round": 3},
         {"attempt": 8},
+        {"turn": bytes([1]) * 32},
         {"step": "search"},
         {"sender": "bank-2"},
         {"recipients": ("courts",)},

@@ -99,6 +99,7 @@ def introduce_the_bureau(
             Addressed(participant=one.participant, payload=document) if one.participant == rehearsal.bank else one
             for one in met.documents
         )
+        (directory / name / "runs" / "drawn" / "met").unlink()  # a run's participants are introduced once
         run.meet(replace(met, documents=swapped))
     return homes
 
