@@ -12,9 +12,11 @@ The department's key is new in every run, so tags of two runs cannot be compared
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crypto.alignment import TAG_BYTES, AlignmentDepartment
 from crypto.errors import PeerError
+from crypto.identifiers import ParticipantId
 from crypto.labels import Label
 from models.wire.envelope import post
 from models.wire.setup import BlindedReply, BlindedRequest, CohortOrder, CohortRequest, Done, EvaluatedIds
@@ -34,10 +36,13 @@ class DepartmentAligner:
         self._register = register
 
     def answer_blinded(self, request: BlindedRequest) -> BlindedReply:
-        """Evaluate each bank's blinded ids under a key of this run, and give the register's own tags, sorted."""
+        """Evaluate each bank's blinded ids under a key of this run, and give the register's own tags, sorted.
+
+        Once a run, so that the number of ids that a bank may ask about is bounded.
+        """
+        self._run.only_once("register-tags")
         key = AlignmentDepartment.generate()
         tags = key.tags(self._register.enterprise_ids())
-        self._run.store.write_bytes("register-tags", tags)
         register_tags = b"".join(sorted(_split(tags)))
         turn = self._run.setup_turn()
         answers = {}
@@ -47,25 +52,41 @@ class DepartmentAligner:
             answers[bank] = self._run.say_sealed(
                 Step.ANSWER_BLINDED, turn, answer.encode(), to=bank, label=Label.SEALED_ANSWER
             )
+        self._run.store.write_bytes("register-tags", tags)
         return BlindedReply(answers=post(answers))
 
     def take_cohort(self, request: CohortRequest) -> Done:
-        """Keep, for each bank, which enterprise of the register each row of its cohort is."""
+        """Keep, for each bank, which enterprise of the register each row of its cohort is.
+
+        Once a run: with a second order, a bank could compare sums over rows that are other enterprises here alone.
+        """
+        for bank in self._run.plan.bank_ids:
+            self._run.only_once(f"cohort/{bank}")
         row_of_tag = {tag: row for row, tag in enumerate(_split(self._run.store.read_bytes("register-tags")))}
         turn = self._run.setup_turn()
+        cohorts: dict[ParticipantId, NDArray[np.int64]] = {}
         for bank, payload in received(request.orders, self._run.plan.bank_ids).items():
             body = self._run.hear_sealed(payload, Step.ORDER_COHORT, turn, sender=bank, label=Label.SEALED_COHORT)
             order = CohortOrder.decode(body)
             if order.rows > MAXIMUM_COHORT_ROWS:
                 raise PeerError(f"a cohort of {order.rows} rows; at most {MAXIMUM_COHORT_ROWS} are accepted")
-            rows = np.full(order.rows, ABSENT, dtype=np.int64)
-            try:
-                held = [row_of_tag[tag] for tag in _split(order.tags)]
-            except KeyError:
-                raise PeerError("a cohort names an enterprise that this department did not offer") from None
-            rows[order.held_positions()] = held
+            cohorts[bank] = _rows_of(order, row_of_tag)
+        for bank, rows in cohorts.items():
             self._run.store.write_arrays(f"cohort/{bank}", {"rows": rows})
         return Done(run_id=self._run.plan.run_id)
+
+
+def _rows_of(order: CohortOrder, row_of_tag: dict[bytes, int]) -> NDArray[np.int64]:
+    """The register's row of each row of a cohort, `(rows,)`; `ABSENT` where the order names none."""
+    try:
+        held = [row_of_tag[tag] for tag in _split(order.tags)]
+    except KeyError:
+        raise PeerError("a cohort names an enterprise that this department did not offer") from None
+    if len(set(held)) != len(held):
+        raise PeerError("a cohort names an enterprise twice")
+    rows = np.full(order.rows, ABSENT, dtype=np.int64)
+    rows[order.held_positions()] = held
+    return rows
 
 
 def _split(tags: bytes) -> list[bytes]:

@@ -34,15 +34,16 @@ class DepartmentBinner:
         self._register = register
 
     def bin(self) -> BlockShape:
-        """Make the block, encode the cohorts and keep both."""
+        """Make the block, encode the cohorts and keep both; once a run."""
+        self._run.only_once("block")
         plan = self._run.plan
         values = self._register.features(self._register.enterprise_ids())
         block = make_block(values, plan)
         codes = block.encode(values)
-        self._run.store.write_bytes("block", block_to_bytes(block))
         for bank in plan.bank_ids:
             rows = self._run.store.read_arrays(f"cohort/{bank}")["rows"]
             self._run.store.write_arrays(f"codes/{bank}", {"codes": cohort_codes(block, codes, rows)})
+        self._run.store.write_bytes("block", block_to_bytes(block))
         return BlockShape(parameters=block.size, entry_bits=0 if plan.block == "binned" else LINEAR_ENTRY_BITS)
 
 

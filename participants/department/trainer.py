@@ -1,7 +1,7 @@
 """A department's side of training: `docs/protocols.md`, section 4.
 
 State between messages, in the run's store: the directions found so far, `direction/<round>`, and the masks of the
-encrypted products that are on their way, `pending`. A round that is run again, or a run resumed from an earlier round,
+encrypted products that are on their way, `pending`; what a round began with (`standing.py`). A round that is run again
 takes the directions before it and overwrites those after.
 
 | who        | holds                               | learns                                                        |
@@ -43,6 +43,7 @@ from models.wire.training import (
     Turn,
 )
 from participants.department.round_sets import RoundSets
+from participants.department.standing import StandingPost
 from participants.run import Run, received
 
 Vector = NDArray[np.float64]
@@ -56,18 +57,22 @@ class DepartmentTrainer:
     def __init__(self, run: Run, workers: LatticeWorkers) -> None:
         self._run = run
         self._workers = workers
+        self._standing = StandingPost(run.store)
 
     def gradient(self, request: GradientRequest) -> GradientReply:
         """Multiply each bank's encrypted residuals by this block's columns."""
         turn = request.turn
         self._check(turn)
+        bodies = {
+            bank: self._run.hear_standing(payload, Step.SEARCH, turn.round, sender=bank)
+            for bank, payload in received(request.residuals, self._banks(turn)).items()
+        }
         self._hear_coefficients(request.coefficients, turn)
-        banks = self._banks(turn)
+        self._standing.hold_residuals(turn.round, bodies)
         products: dict[ParticipantId, bytes] = {}
         masks: dict[str, NDArray[np.uint64]] = {}
-        for bank, payload in received(request.residuals, banks).items():
-            residuals = Residuals.decode(self._run.hear_standing(payload, Step.SEARCH, turn.round, sender=bank))
-            answer, masks[bank] = self._multiply(bank, residuals)
+        for bank, body in bodies.items():
+            answer, masks[bank] = self._multiply(bank, Residuals.decode(body))
             products[bank] = self._run.say(Step.GRADIENT, turn, answer.encode(), to=(bank,))
         self._run.store.write_arrays(self._pending(turn), masks)
         return GradientReply(products=post(products))
@@ -77,7 +82,7 @@ class DepartmentTrainer:
         turn = request.turn
         self._check(turn)
         masks = self._run.store.read_arrays(self._pending(turn))
-        coefficients = self._coefficients(turn.round)
+        coefficients = self._standing.coefficients(turn.round)
         total = np.zeros(self.block.size, dtype=np.uint64)
         for bank, payload in received(request.opened, self._banks(turn)).items():
             words = unpack_words(self._run.hear(payload, Step.OPEN, turn, sender=bank), len(total))
@@ -94,7 +99,7 @@ class DepartmentTrainer:
 
     def weights(self, round_number: int) -> Vector:
         """The block's parameters `(parameters,)` at the start of a round: coefficients times directions."""
-        coefficients = self._coefficients(round_number)
+        coefficients = self._standing.coefficients(round_number)
         weights = np.zeros(self.block.size)
         for earlier, value in enumerate(coefficients.values, start=1):
             weights += value * self._direction(earlier, coefficients)
@@ -186,10 +191,7 @@ class DepartmentTrainer:
         heard = Coefficients.decode(body)
         if len(heard.values) != turn.round - 1 or len(heard.took_part) != turn.round - 1:
             raise PeerError("coefficients of another number of rounds than were finished")
-        self._run.store.write_bytes(f"coefficients/{turn.round:04}", body)
-
-    def _coefficients(self, round_number: int) -> Coefficients:
-        return Coefficients.decode(self._run.store.read_bytes(f"coefficients/{round_number:04}"))
+        self._standing.hold_coefficients(turn.round, body)
 
     def _check(self, turn: Turn) -> None:
         self._run.check_turn(turn)
