@@ -31,7 +31,8 @@ class BankAligner:
         self._book = book
 
     def blind(self) -> bytes:
-        """Draw the cohort's order and blind its ids: one envelope to all departments."""
+        """Draw the cohort's order and blind its ids, once a run: one envelope to all departments."""
+        self._run.only_once("alignment")
         order = _random_order(len(self._book.enterprise_ids()))
         self._run.store.write_arrays("order", {"order": order})
         client = AlignmentBank(self._cohort_ids())

@@ -25,7 +25,7 @@ from models.shared_binning import (
 from models.wire.binning import MaskedWords, SummedWords
 from models.wire.steps import Purpose
 from participants.bank.cohort import BankCohort
-from participants.bank.group import BankGroup
+from participants.bank.group import COUNT_WORDS, BankGroup
 from participants.contract import DataContract, Item
 from participants.features import FeatureValues
 from participants.run import Run
@@ -67,7 +67,8 @@ class BankBinner:
         return MaskedWords(words=self._group.share(self._run.setup_turn(), Purpose.HISTOGRAM, words))
 
     def cut(self, request: SummedWords) -> MaskedWords:
-        """Cut at the summed histograms' quantiles; answer with the share of curvature, rows and defaults."""
+        """Cut at the summed histograms' quantiles, once a run; answer with the share of curvature, rows, defaults."""
+        self._run.only_once("bins")
         lengths = [len(item.allowed) if item.allowed else HISTOGRAM_LENGTH for item in self._items]
         turn = self._run.setup_turn()
         total = self._group.total(turn, Purpose.HISTOGRAM, request.words, sum(lengths))
@@ -82,24 +83,26 @@ class BankBinner:
         return MaskedWords(words=self._group.share(turn, Purpose.CURVATURE, self._own_totals()))
 
     def totals(self, summed: bytes) -> BankTotals:
-        """The sums over all banks behind the bureau's."""
+        """The sums over all banks behind the bureau's; raises `PeerError` if their rows were altered on the way."""
         size = own_block_size(self._run)
-        words = self._group.total(self._run.setup_turn(), Purpose.CURVATURE, summed, size * size + size + 3)
+        turn, sums = self._run.setup_turn(), size * size + size
+        words = self._group.total(turn, Purpose.CURVATURE, summed, sums + 2 + COUNT_WORDS)
         numbers = words.astype(np.float64)
-        training_weight, default_weight = from_fixed_point(words[-3:-1], WEIGHT_FRACTION_BITS)
+        training_weight, default_weight = from_fixed_point(words[sums : sums + 2], WEIGHT_FRACTION_BITS)
         return BankTotals(
             gram=numbers[: size * size].reshape(size, size),
-            column_sums=numbers[size * size : -3],
+            column_sums=numbers[size * size : sums],
             training_weight=float(training_weight),
             default_weight=float(default_weight),
-            training_rows=int(words[-1]),
+            training_rows=self._group.checked_count(turn, Purpose.CURVATURE, words[-COUNT_WORDS:]),
         )
 
     def _own_totals(self) -> Words:
         weights = self._cohort.weights
         defaults = weights[self._cohort.labels == 1]
         sums = to_fixed_point(np.array([weights.sum(), defaults.sum()]), WEIGHT_FRACTION_BITS)
-        rows = np.array([np.count_nonzero(weights)], dtype=np.uint64)
+        training_rows = int(np.count_nonzero(weights))
+        rows = self._group.counted_words(self._run.setup_turn(), Purpose.CURVATURE, training_rows)
         block = own_block(self._run)
         if block is None:
             return np.concatenate([sums, rows])

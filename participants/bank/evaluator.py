@@ -20,6 +20,7 @@ from models.wire.binning import MaskedWords
 from models.wire.outcome import ConcludeRequest, Conclusion, EvaluateRequest
 from models.wire.steps import Purpose
 from participants.bank.cohort import BankCohort
+from participants.bank.evaluations import Evaluations
 from participants.bank.group import BankGroup
 from participants.bank.trainer import BankTrainer
 from participants.run import Run
@@ -34,20 +35,25 @@ class BankEvaluator:
         self._run = run
         self._cohort = cohort
         self._trainer = trainer
+        self._evaluations = Evaluations(run.store)
 
     def evaluate(self, request: EvaluateRequest) -> MaskedWords:
         """Count the scores of rows held out, and of rows trained on, by label."""
         self._run.check_turn(request.turn)
+        self._evaluations.check(request.turn, self._trainer.banks_of(request.turn.round - 1))
         log_odds = self._trainer.at_round(request.turn.round - 1).log_odds()
         counted = (self._cohort.is_held_out, self._cohort.weights > 0)
         labels = np.nan_to_num(self._cohort.labels)
         words = np.concatenate([score_histogram(labels, log_odds, rows) for rows in counted])
-        return MaskedWords(words=BankGroup(self._run).share(request.turn, Purpose.EVALUATION, words))
+        share = BankGroup(self._run).share(request.turn, Purpose.EVALUATION, words)
+        self._evaluations.take(request.turn)
+        return MaskedWords(words=share)
 
     def conclude(self, request: ConcludeRequest) -> Conclusion:
         """Read the metrics off the summed counts."""
         group = BankGroup(self._run)
         total = group.total(request.turn, Purpose.EVALUATION, request.counts, 2 * HISTOGRAM_WORDS)
+        self._evaluations.conclude(request.turn, request.counts)
         held_out, trained = total[:HISTOGRAM_WORDS], total[HISTOGRAM_WORDS:]
         metrics: dict[str, Any] = {"training": _metrics(trained)}
         if held_out.any():

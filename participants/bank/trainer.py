@@ -47,10 +47,11 @@ from models.wire.training import (
     SearchRequest,
     Turn,
 )
+from participants.bank.attempts import Attempts
 from participants.bank.binner import BankBinner, BankTotals
 from participants.bank.cohort import BankCohort
 from participants.bank.exposure import OpenedNumbers
-from participants.bank.group import BankGroup
+from participants.bank.group import COUNT_WORDS, BankGroup
 from participants.bank.held_out import HeldOutScores
 from participants.bank.own_block import OwnBlock
 from participants.bank.search import BankSearch
@@ -81,12 +82,17 @@ class BankTrainer:
         self._workers = workers
         self._group = BankGroup(run)
         self._own = OwnBlock(run)
+        self._attempts = Attempts(run.store)
 
     def begin(self, request: BeginRequest) -> RoundOutcome:
-        """Check that the run protects its residuals, start from the base rate, and send the first ones."""
+        """Check that the run protects its residuals, start from the base rate, and send the first ones.
+
+        Once a run: the bounds of all that follows rest on what was checked here.
+        """
+        self._run.only_once("begin")
         totals = self._binner.totals(request.totals)
+        self._require_enough_rows(totals.training_rows, request)
         self._run.store.write_bytes("begin", request.encode())
-        self._require_enough_rows(totals.training_rows)
         self._search.start(log_odds_of_rate(totals.base_rate()))
         return self._outcome(0, progress=None, finished=False)
 
@@ -94,15 +100,18 @@ class BankTrainer:
         """Decrypt the departments' products: masked numbers, of which each department can read the sum over banks."""
         turn = request.turn
         self._check(turn)
+        training_rows = self._rows_that_cover(turn)
         departments = tuple(ParticipantId(name) for name in turn.departments)
         opened = {}
         for department, payload in received(request.products, departments).items():
             products = Products.decode(self._run.hear(payload, Step.GRADIENT, turn, sender=department))
-            words = self._masked_products(department, products, turn)
+            words = self._masked_products(department, products, turn, training_rows)
             opened[department] = self._run.say(Step.OPEN, turn, pack_words(words), to=(department,))
         self._search.go_to(turn.round - 1)
         gradient = self._own.gradient_words(self._search.residuals())
-        return OpenReply(opened=post(opened), bank_gradient=self._group.share(turn, Purpose.BANK_GRADIENT, gradient))
+        share = self._group.share(turn, Purpose.BANK_GRADIENT, gradient)
+        self._attempts.open(turn)
+        return OpenReply(opened=post(opened), bank_gradient=share)
 
     def search(self, request: SearchRequest) -> SearchReply:
         """Take in the round's direction and begin to search the wider span."""
@@ -110,12 +119,13 @@ class BankTrainer:
         self._check(turn)
         self._search.go_to(turn.round - 1)
         image, penalties = self._unmasked_image(request.image, turn)
+        self._attempts.search(turn)
         gradient = self._group.total(turn, Purpose.BANK_GRADIENT, request.bank_gradient, self._own.size)
         values = self._search.minimiser.coefficients[1:]
         vector = self._own.direction(turn.round, gradient, values, self._totals, self._rows)
         image = image + self._own.image(vector)
         penalties = penalties + self._own.penalty_products(turn.round, vector)
-        self._run.store.write_facts(f"members/{turn.round:04}", {"departments": turn.departments})
+        self._run.store.write_facts(f"members/{turn.round:04}", {"departments": turn.departments, "banks": turn.banks})
         own = self._search.widen(turn.round, image, penalties)
         return self._share_or_finish(turn, 0, own)
 
@@ -123,9 +133,14 @@ class BankTrainer:
         """Take in the statistics' sum; go on, or end the round."""
         turn = request.turn
         self._check(turn)
-        length = RestrictedStatistics.word_count(turn.round) + self._held_out.word_count + 1
+        length = RestrictedStatistics.word_count(turn.round) + self._held_out.word_count + COUNT_WORDS
         words = self._group.total(turn, Purpose.STATISTICS, request.statistics, length, step=request.step)
+        self._attempts.take(turn, request.step)
         return self._after_total(turn, request.step, words)
+
+    def banks_of(self, finished_round: int) -> tuple[str, ...]:
+        """The banks that took part in a finished round."""
+        return tuple(self._run.store.read_facts(f"members/{finished_round:04}")["banks"])
 
     def at_round(self, finished_rounds: int) -> BankSearch:
         """The search as it stands after so many rounds."""
@@ -136,13 +151,15 @@ class BankTrainer:
         if step >= MAXIMUM_NEWTON_STEPS:
             raise PeerError("the banks' search does not come to an end")
         size = RestrictedStatistics.word_count(turn.round)
-        self._require_enough_rows(int(words[-1]))
+        self._require_enough_rows(
+            self._group.checked_count(turn, Purpose.STATISTICS, words[-COUNT_WORDS:], step=step), self._begin
+        )
         total = RestrictedStatistics.from_words(words[:size], self._scales_of(turn, step))
         if not self._search.take(turn.round, step, total):
             return self._share_or_finish(turn, step + 1, self._search.statistics())
         progress = Progress(
             objective=self._search.minimiser.objectives[-1],
-            auc_held_out=self._held_out.auc(words[size:-1]),
+            auc_held_out=self._held_out.auc(words[size:-COUNT_WORDS]),
             newton_steps=step + 1,
         )
         plan = self._run.plan
@@ -154,8 +171,8 @@ class BankTrainer:
         """Share the statistics; a bank that is alone has their sum already."""
         minimiser = self._search.minimiser
         counts = self._held_out.counts(self._search.objective.log_odds(minimiser.propose()))
-        training_rows = np.array([np.count_nonzero(self._cohort.weights)], dtype=np.uint64)
-        words = np.concatenate([own.to_words(minimiser.scales), counts, training_rows])
+        rows = self._group.counted_words(turn, Purpose.STATISTICS, self._own_training_rows, step=step)
+        words = np.concatenate([own.to_words(minimiser.scales), counts, rows])
         if len(turn.banks) == 1:
             return self._after_total(turn, step, words)
         return SearchReply(statistics=self._group.share(turn, Purpose.STATISTICS, words, step=step), outcome=None)
@@ -204,12 +221,10 @@ class BankTrainer:
         """The departments that took part in a finished round."""
         return tuple(self._run.store.read_facts(f"members/{round_number:04}")["departments"])
 
-    def _masked_products(self, department: ParticipantId, products: Products, turn: Turn) -> Words:
+    def _masked_products(self, department: ParticipantId, products: Products, turn: Turn, training_rows: int) -> Words:
         if products.columns > self._begin.largest_block:
             raise PeerError("a department asks for more inner products than its block has parameters")
-        OpenedNumbers(self._run.store).spend(
-            department, products.columns, training_rows=int(self._totals.training_rows)
-        )
+        OpenedNumbers(self._run.store).spend(department, products.columns, training_rows=training_rows)
         words = self._workers.decrypt_products(
             self._key, products.ciphertexts, columns=products.columns, stride=self._stride
         )
@@ -260,9 +275,23 @@ class BankTrainer:
     def _fraction_bits(self) -> int:
         return residual_fraction_bits(rows=self._rows, entry_bits=self._begin.entry_bits)
 
-    def _require_enough_rows(self, training_rows: int) -> None:
+    @cached_property
+    def _own_training_rows(self) -> int:
+        return int(np.count_nonzero(self._cohort.weights))
+
+    def _rows_that_cover(self, turn: Turn) -> int:
+        """The rows that products of this turn are sums over: a bank that is told that it is alone counts its own.
+
+        Raises `ProtectionUnavailable` if those are too few for the run.
+        """
+        if len(turn.banks) > 1:
+            return self._totals.training_rows
+        self._require_enough_rows(self._own_training_rows, self._begin)
+        return self._own_training_rows
+
+    def _require_enough_rows(self, training_rows: int, begin: BeginRequest) -> None:
         """Checked before the first round, and again with those banks that are left in each."""
-        largest_block = max(self._begin.largest_block, self._own.size)
+        largest_block = max(begin.largest_block, self._own.size)
         require_enough_rows(
             training_rows=training_rows, rounds=self._run.plan.maximum_rounds, largest_block=largest_block
         )
