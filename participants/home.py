@@ -7,6 +7,7 @@
     runs/<run id>/       what it keeps of each run
     models/<version>/    its block of each finished model
     ledger               the mask contexts it has used
+    lock                 held while a step is answered
     replies/             the replies it has given
 
 Directories are 0700 and files 0600. Nothing in here is ever sent; messages are made from it.

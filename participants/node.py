@@ -6,7 +6,11 @@ is handled. What can be kept warm is.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -58,7 +62,18 @@ class Node:
     def handle(self, kind: str, body: bytes) -> bytes:
         """Answer one step; raises a `YurongError` to refuse."""
         request = read_request(kind, body)
-        return self._side(run_of(request)).answer(request).encode()
+        with self._one_at_a_time():
+            return self._side(run_of(request)).answer(request).encode()
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Steps count, and refuse, by what is on disk: no thread and no process takes one beside another's."""
+        descriptor = os.open(self.home.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # of this opening: it keeps threads apart as well
+            yield
+        finally:
+            os.close(descriptor)
 
     def _side(self, run_id: RunId) -> Side:
         if run_id not in self._sides:

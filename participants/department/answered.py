@@ -33,9 +33,12 @@ class AnsweredSets:
         self, version: ModelVersion, bank: ParticipantId, ids: Sequence[EnterpriseId], departments: Sequence[str]
     ) -> None:
         """Record that these are answered with this set; raises `PeerError` if one was answered with another."""
-        with closing(sqlite3.connect(self._path, timeout=30)) as database, database:
+        with closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as database:
             database.execute(TABLE)
+            # From here on nobody else writes: what is found not to be answered is not answered meanwhile.
+            database.execute("BEGIN IMMEDIATE")
             claim_set(database, version, bank, ids, departments)
+            database.execute("COMMIT")
 
 
 def claim_set(
@@ -45,7 +48,7 @@ def claim_set(
     ids: Sequence[EnterpriseId],
     departments: Sequence[str],
 ) -> None:
-    """Do what `AnsweredSets.claim` does within a transaction of the caller's, where `TABLE` exists."""
+    """Do what `AnsweredSets.claim` does in an immediate transaction of the caller's, where `TABLE` exists."""
     members = hashlib.sha256("\n".join(departments).encode()).digest()
     rows = [(hashlib.sha256(f"{version}\n{bank}\n{name}".encode()).digest()[:16], members) for name in ids]
     for question, _ in rows:
