@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from crypto.errors import MalformedMessage, ProtectionUnavailable
-from crypto.identifiers import ParticipantId, RunId
+from crypto.identifiers import ParticipantId, RunId, parse_participant_id
 from models.wire.codec import Name, WireMessage
 
 MINIMUM_DEPARTMENTS = 3
@@ -26,7 +26,7 @@ _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 class RunPlan(WireMessage):
     """What is trained, by whom, and with which settings."""
 
-    run_id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,64}$")]
+    run_id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
     purpose: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     departments: tuple[Name, ...]
     banks: tuple[Name, ...]
@@ -45,6 +45,8 @@ class RunPlan(WireMessage):
         for members in (plan.departments, plan.banks):
             if not members or list(members) != sorted(set(members)):
                 raise MalformedMessage("the plan's participants are not a sorted list of distinct names")
+            for name in members:
+                parse_participant_id(name)  # it becomes part of paths
         if set(plan.departments) & set(plan.banks):
             raise MalformedMessage("a participant of the plan is both department and bank")
         return plan

@@ -81,6 +81,8 @@ class PartialsGiver:
         if not ids or len(set(ids)) != len(ids):
             raise PeerError("a list of enterprises is empty or names one twice")
         version = ModelVersion(asked.model_version)
+        if ModelStore(self._run.home.directory / "models", version).facts()["run_id"] != self._run.plan.run_id:
+            raise PeerError("a list asks for scores by the model of another run")
         words = partial_table(self._run.home.directory / "models", version).words(ids)
         AnsweredSets(self._run.home.directory / "answered.sqlite").claim(version, bank, ids, request.departments)
         # The list is part of the context: if departments were given different lists, nothing cancels.

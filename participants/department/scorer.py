@@ -163,7 +163,8 @@ def box_is_the_signed_one(asked: Asked) -> None:
     """The sealed enterprise id is the one that the bank put in; anybody could seal another."""
     digests, departments = asked.relayed.digests, asked.statement.departments
     mine = box_digest(asked.relayed.box)
-    if digest_of_boxes(digests) != asked.statement.boxes or digests[departments.index(asked.model.run.me)] != mine:
+    signed = len(digests) == len(departments) and digest_of_boxes(digests) == asked.statement.boxes
+    if not signed or digests[departments.index(asked.model.run.me)] != mine:
         raise PeerError("a score request came with another box than the bank signed")
 
 
