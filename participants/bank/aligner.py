@@ -20,6 +20,7 @@ from models.wire.envelope import post
 from models.wire.setup import CohortOrder, EvaluatedIds, OrderReply, OrderRequest
 from models.wire.steps import Step
 from participants.bank.book import BankBook
+from participants.bank.cohort import book_digest
 from participants.run import Run, received
 
 
@@ -35,6 +36,7 @@ class BankAligner:
         self._run.only_once("alignment")
         order = _random_order(len(self._book.enterprise_ids()))
         self._run.store.write_arrays("order", {"order": order})
+        self._run.store.write_bytes("book-digest", book_digest(self._book.rows()))
         client = AlignmentBank(self._cohort_ids())
         self._run.store.write_bytes("alignment", client.to_private_bytes())
         return self._run.say(Step.MEET, self._run.setup_turn(), client.blind(), to=self._run.plan.department_ids)

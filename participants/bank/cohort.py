@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crypto.errors import ProtocolStateError
 from crypto.identifiers import EnterpriseId
 from participants.bank.book import BankBook, BookRows
 from participants.features import FeatureValues
@@ -55,4 +57,18 @@ class BankCohort:
 
     @cached_property
     def _rows(self) -> BookRows:
-        return self._book.rows()
+        rows = self._book.rows()
+        if book_digest(rows) != self._run.store.read_bytes("book-digest"):
+            raise ProtocolStateError(
+                "the book was replaced since this run was aligned", advice="start a new run with the new book"
+            )
+        return rows
+
+
+def book_digest(rows: BookRows) -> bytes:
+    """SHA-256 of who is in a book, with which outcome, weight and use: what a run's order of rows is about."""
+    parts = [
+        "\n".join(rows.enterprise_ids).encode(),
+        *(part.tobytes() for part in (rows.default, rows.weight, rows.holdout)),
+    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()

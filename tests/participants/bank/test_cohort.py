@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+import shutil
+from pathlib import Path
 
+import numpy as np
+import polars as pl
+import pytest
+
+from crypto.errors import ProtocolStateError
 from participants.bank.book import BankBook
+from participants.bank.cohort import BankCohort
+from participants.home import Home
+from participants.ledger import FileLedger
+from participants.run import Run
 from simulations.comparison import PooledRun
+from simulations.founding import FoundedFederation
 from simulations.rehearsal import FinishedRun
 
 
@@ -24,3 +35,19 @@ def test_who_is_trained_on(finished: FinishedRun) -> None:
             np.testing.assert_equal(label, known)
             assert held_out == (bool(kept_out) and not np.isnan(known))
             assert (weight > 0) == (not np.isnan(known) and not held_out)
+
+
+def test_a_book_that_is_replaced_during_a_run_ends_it(
+    federation: FoundedFederation, finished: FinishedRun, tmp_path: Path
+) -> None:
+    bank = federation.banks[0]
+    shutil.copytree(federation.homes[bank], tmp_path / "home")
+    table = pl.read_parquet(federation.directory / "files" / "banks" / bank / "data.parquet")
+    table.with_columns((1 - pl.col("default")).alias("default")).write_parquet(tmp_path / "new.parquet")
+    home = Home.open(tmp_path / "home")
+    run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), finished.plan.run)
+    book = BankBook(home.directory / "data")
+    assert len(BankCohort(run, book).labels) == len(table)
+    book.import_file(tmp_path / "new.parquet")
+    with pytest.raises(ProtocolStateError, match="replaced"):
+        _ = BankCohort(run, BankBook(home.directory / "data")).labels
