@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,24 +17,28 @@ PHASES: dict[str, str] = {
     JOIN: "introducing everybody",
     ALIGNMENT: "private set intersection",
     BINNING: "binning",
-    TRAINING: "training on encrypted residuals",
+    TRAINING: "encrypted training",
     EVALUATION: "evaluation",
     SCORING: "scores of all applicants",
 }
+WIDE_ENOUGH_FOR_BARS: Final = 100
 
 
 @contextmanager
 def run_progress() -> Iterator[News]:
     """Show the news of a run on standard error until the context ends."""
+    console = Console(stderr=True)
+    # The news alone may wrap: where rich has to shorten columns, it shortens every one that may.
     columns = (
-        SpinnerColumn(finished_text="[green]✓"),
+        SpinnerColumn(finished_text="[green]✓", table_column=Column(no_wrap=True)),
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-        TimeElapsedColumn(),
-        BarColumn(bar_width=12),
-        TextColumn("{task.fields[news]}", table_column=Column(no_wrap=True)),
-        TimeRemainingColumn(compact=True),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=12, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[news]}", table_column=Column(overflow="fold")),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    shown_columns = columns if console.width >= WIDE_ENOUGH_FOR_BARS else columns[:3] + columns[4:]
+    with Progress(*shown_columns, console=console) as progress:
         shown = _RunProgress(progress)
         yield shown.take
         shown.finish()
