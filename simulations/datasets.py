@@ -32,7 +32,7 @@ from simulations.federation_data import BankData, DepartmentData, FederationData
 HOLDOUT_SHARE: Final = 0.3
 HOLDOUT_SEED: Final = 42
 _SEED: Final = 42
-_ADVICE: Final = "Give the file with --file; simulations/datasets.py says which public data set it is."
+_ADVICE: Final = "name the file with --file; the README says where it comes from"
 _SBA_LARGEST_LENDERS: Final = 8
 _UCI_BANKS: Final = 2
 

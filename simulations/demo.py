@@ -63,29 +63,26 @@ def demonstrate(
     say: Callable[[str], None],
 ) -> Demonstration:
     """Play the whole story in `directory`, which is empty but for its marker."""
-    say(f"founding {len(data.departments)} departments and {len(data.banks)} banks")
+    say("founding the federation")
     federation = found(data, directory)
-    plan = plan_run(federation, settings, purpose=f"demonstration: {data.title}")
+    plan = plan_run(federation, settings, purpose=f"Demonstration: {data.title}")
     log = TrafficLog()
     result = run_federation(federation, plan, engine=engine, recorder=log, news=news)
     # Flower's own daemons show nobody their traffic; that of one online score alone would be no answer.
-    return _ask_and_report(data.title, federation, result, log if engine is Engine.LOCAL else None, say=say)
+    return _ask_and_report(federation, result, log if engine is Engine.LOCAL else None, say=say)
 
 
-def demonstrate_again(
-    title: str, directory: Path, *, engine: Engine, news: News, say: Callable[[str], None]
-) -> Demonstration:
+def demonstrate_again(directory: Path, *, engine: Engine, news: News, say: Callable[[str], None]) -> Demonstration:
     """Take up a demonstration that was stopped in training; raises `OutputRefused` if there is none in `directory`."""
     runs = sorted((directory / "bureau").glob("*/checkpoint"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise OutputRefused(f"no run in {directory} came to its first round", advice="start a new one without --resume")
     federation = reopen(directory)
     result = resume_federation(federation, runs[-1].parent.name, engine=engine, news=news)
-    return _ask_and_report(title, federation, result, None, say=say)
+    return _ask_and_report(federation, result, None, say=say)
 
 
 def _ask_and_report(
-    title: str,
     federation: FoundedFederation,
     result: dict[str, Any],
     log: TrafficLog | None,
@@ -95,16 +92,16 @@ def _ask_and_report(
     """The second half of the story: one score, the comparison, the report."""
     version = model_version(result["manifest"].encode())
     bank, applicant = _applicant(federation, version)
-    say("one bank asks for one score, online")
+    say("one bank asks for a score")
     score = score_one(federation.homes, bank, applicant, version, log)
     explanation = _explain(federation, bank, applicant, version)
-    say("comparing with everything pooled in the clear")
+    say("pooling for comparison")
     pooled = PooledRun(federation, result["run_id"], rounds=len(result["rounds"]))
     comparisons, difference = _compare(pooled, federation)
     created = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     report = ReportData.from_result(
         result,
-        title=title,
+        title=federation.title,
         created=created,
         model_version=version,
         titles={str(name): text for name, text in federation.titles.items()},

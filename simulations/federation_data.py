@@ -2,8 +2,8 @@
 
     <directory>/
       federation.json              name, title, participants
-      departments/<id>/contract.toml, data.csv
-      banks/<id>/contract.toml, data.csv
+      departments/<id>/contract.toml, data.csv or data.parquet
+      banks/<id>/contract.toml, data.csv or data.parquet
 
 A department's table has the columns `enterprise_id`, perhaps `as_of` (the day that the row's data are of) and one
 column an item of its contract. A bank's has `enterprise_id`, `default` (0, 1, or empty for a decoy), `weight`,
@@ -21,6 +21,7 @@ from crypto.identifiers import ParticipantId
 from participants.contract import DataContract
 
 TableFormat = Literal["csv", "parquet"]
+_DESCRIPTION: Final = "federation.json"
 _FORMAT_VERSION: Final = 1
 
 
@@ -76,7 +77,7 @@ class FederationData:
                     member.table.write_parquet(path)
                 written[member.participant_id] = path
         description = json.dumps(self._description(), ensure_ascii=False, indent=2)
-        (directory / "federation.json").write_text(description + "\n", encoding="utf-8")
+        (directory / _DESCRIPTION).write_text(description + "\n", encoding="utf-8")
         return written
 
     def _description(self) -> dict[str, object]:
@@ -87,3 +88,9 @@ class FederationData:
             "departments": [{"id": one.participant_id, "title": one.title} for one in self.departments],
             "banks": [{"id": one.participant_id, "title": one.title} for one in self.banks],
         }
+
+
+def written_title(directory: Path) -> str:
+    """The title of the federation whose data were written to `directory`."""
+    title: str = json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))["title"]
+    return title

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from crypto.identifiers import ParticipantId, Role
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
 from participants.home import Home
-from simulations.federation_data import DepartmentData, FederationData
+from simulations.federation_data import DepartmentData, FederationData, written_title
+
+FILES: Final = "files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class FoundedFederation:
     """All homes of a federation in one directory."""
 
     directory: Path
+    title: str
     homes: dict[ParticipantId, Path]
     departments: tuple[ParticipantId, ...]
     banks: tuple[ParticipantId, ...]
@@ -29,7 +33,7 @@ class FoundedFederation:
 
 def found(data: FederationData, directory: Path) -> FoundedFederation:
     """Write the data as files, make every participant's home below `directory`, import its file, and pin everybody."""
-    files = data.write(directory / "files", table_format="parquet")
+    files = data.write(directory / FILES, table_format="parquet")
     homes: dict[ParticipantId, Home] = {}
     for member in data.members:
         name, path = member.participant_id, directory / "homes" / member.participant_id
@@ -54,6 +58,7 @@ def _founded(directory: Path, homes: tuple[Home, ...]) -> FoundedFederation:
 
     return FoundedFederation(
         directory=directory,
+        title=written_title(directory / FILES),
         homes={home.participant_id: home.directory for home in homes},
         departments=having(Role.DEPARTMENT),
         banks=having(Role.BANK),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from simulations.command.choices import DataSet, Engine
 
 if TYPE_CHECKING:
     from simulations.demo import Demonstration
+    from simulations.federation_data import FederationData
 
 
 def demo(
@@ -29,9 +32,10 @@ def demo(
     engine: Annotated[Engine, typer.Option(help="in this process, or Flower's own daemons on loopback")] = (
         Engine.LOCAL
     ),
-    resume: Annotated[bool, typer.Option("--resume", help="take up the run that was stopped, after its last round")] = (
-        False
-    ),
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="go on with the run that was stopped, after its last round; its data are kept"),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as one JSON object")] = False,
 ) -> None:
     """Train one credit model across departments and banks, ask for a score, write the report."""
@@ -41,22 +45,41 @@ def demo(
     from simulations.settings import SETTINGS, load
 
     logging.basicConfig(format="%(message)s")  # why a participant refused is in its own log: here, on this terminal
-    federation = load(data, file)
+    federation = None if resume else load(data, file)
     console = Console(stderr=True)
-    with replaced_directory(out, resume=resume) as directory, run_progress() as progress:
+    with replaced_directory(out, resume=resume) as directory, _where_it_stopped(console, directory):
+        if federation is not None:
+            _introduce(console, federation)
+        with run_progress() as progress:
 
-        def say(line: str) -> None:
-            progress({"phase": line})
+            def say(line: str) -> None:
+                progress({"phase": line})
 
-        if resume:
-            done = demonstrate_again(federation.title, directory, engine=engine, news=progress, say=say)
-        else:
-            done = demonstrate(federation, SETTINGS[data], directory, engine=engine, news=progress, say=say)
+            if federation is None:
+                done = demonstrate_again(directory, engine=engine, news=progress, say=say)
+            else:
+                done = demonstrate(federation, SETTINGS[data], directory, engine=engine, news=progress, say=say)
     if as_json:
         typer.echo(json.dumps(_summary(done) | {"report": str((out / REPORT).absolute())}))
     else:
         _show(console, done)
         console.print(f"\nReport: [bold]{out / REPORT}[/bold]")
+
+
+@contextmanager
+def _where_it_stopped(console: Console, directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"{directory.name} keeps the run; --resume goes on after its last finished round.")
+        raise
+
+
+def _introduce(console: Console, federation: FederationData) -> None:
+    console.print(
+        f"[bold]{federation.title}[/bold]: {len(federation.departments)} departments and {len(federation.banks)} banks "
+        "train one credit model, and every record stays where it is.\n"
+    )
 
 
 def _summary(done: Demonstration) -> dict[str, object]:
@@ -83,13 +106,13 @@ def _show(console: Console, done: Demonstration) -> None:
     if held_out:
         console.print(
             f"\nHeld out: AUC [bold]{held_out['auc']:.4f}[/bold], KS {held_out['ks']:.4f}, "
-            f"{held_out['rows']:,} enterprises of {len(result['cohorts'])} banks. "
-            f"{len(result['rounds'])} rounds in {result['seconds']['training']:.1f} s."
+            f"{held_out['rows']:,} enterprises of {len(result['cohorts'])} banks."
         )
+    console.print(f"Training: {len(result['rounds'])} rounds in {result['seconds']['training']:.1f} s.\n")
     table = Table(title=f"The score of {done.explanation.enterprise}, opened by {done.explanation.asked_by} alone")
     table.add_column("from")
     table.add_column("points", justify="right")
-    table.add_row("everybody's start", f"{done.explanation.base_points}")
+    table.add_row("what everybody starts with", f"{done.explanation.base_points}")
     for part in done.explanation.parts:
         table.add_row(part.title, f"{part.points:+d}")
     table.add_section()
