@@ -18,6 +18,7 @@ from models.metrics import CalibrationRow
 from models.scorecard import PointsScale
 
 CARD_VERSION: Final = 1
+SHOWN_FINGERPRINT: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +116,17 @@ def _head(card: ModelCard) -> str:
 
 def _blocks(card: ModelCard) -> str:
     rows = [
-        (block.title, block.participant_id, block.kind, f"{block.features}", f"{block.parameters}", block.fingerprint)
+        (
+            block.title,
+            block.participant_id,
+            block.kind,
+            f"{block.features}",
+            f"{block.parameters}",
+            block.fingerprint[:SHOWN_FINGERPRINT],
+        )
         for block in card.blocks
     ]
-    head = ("holder", "participant", "kind", "features", "parameters", "fingerprint")
+    head = ("holder", "participant", "kind", "features", "parameters", "fingerprint begins")
     return "## Blocks\n\n" + _table(head, rows)
 
 
@@ -136,7 +144,11 @@ def _quality(quality: QualitySummary) -> str:
         parts += ["### Calibration", _table(("enterprises", "predicted", "defaulted"), calibration)]
     if quality.bands:
         bands = [
-            (f"{band.low} to {band.high - 1}", f"{band.enterprises:,}", f"{band.default_rate:.2%}")
+            (
+                f"{band.low} to {band.high - 1}",
+                f"{band.enterprises:,}",
+                f"{band.default_rate:.2%}" if band.enterprises else "",
+            )
             for band in quality.bands
         ]
         parts += ["### Score bands", _table(("score", "enterprises", "defaulted"), bands)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.histogram_metrics import ScoreBand
@@ -11,6 +12,13 @@ from models.metrics import CalibrationRow
 from models.model_card import BlockSummary, ModelCard, QualitySummary, TrainingSummary
 from models.scorecard import PointsScale
 from models.wire.plan import RunPlan
+from simulations.software import installed_versions
+
+LIMITS: Final = (
+    "It was trained to try Yurong, on synthetic or public data: it is no ground for a decision on anybody's credit.",
+    "Quality was measured on borrowers of the banks that trained it; those of other banks or of later times may differ.",
+    "A participant that lied about its records would not be noticed; docs/threat-model.md says what else could happen.",
+)
 
 
 def model_card(
@@ -25,6 +33,7 @@ def model_card(
     metrics = result["metrics"]
     measured = metrics.get("held_out", metrics["training"])
     training = metrics["training"]
+    manifest = json.loads(result["manifest"])["blocks"]
     blocks = tuple(
         BlockSummary(
             participant_id=ParticipantId(name),
@@ -32,6 +41,7 @@ def model_card(
             kind=plan.block if name in plan.departments else "binned",
             features=block["features"],
             parameters=block["parameters"],
+            fingerprint=manifest[name]["fingerprint"],
         )
         for name, block in sorted(result["blocks"].items())
         if block["features"]
@@ -63,4 +73,6 @@ def model_card(
             bands=tuple(ScoreBand(**band) for band in measured["score_bands"]),
         ),
         scale=PointsScale(),
+        limits=LIMITS,
+        software=installed_versions(),
     )

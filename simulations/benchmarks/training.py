@@ -6,9 +6,6 @@ process, and then compared with everything pooled in the clear (`simulations/com
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +18,10 @@ from simulations.comparison import PooledRun, Quality
 from simulations.federation_data import FederationData
 from simulations.founding import found
 from simulations.run_federation import Hyperparameters, News, plan_run, run_federation
+from simulations.software import installed_versions
 
 SEED: Final = 42
 WITHIN: Final = 1e-4
-_VERSIONS: Final = ("yurong", "flwr", "torch", "tenseal", "phe", "gmpy2", "numpy", "cryptography", "xgboost")
 
 
 def measure_training(
@@ -79,7 +76,7 @@ def _figures(data: FederationData, plan: RunPlan, result: dict[str, Any], pooled
         "participants_alone": {name: {"auc": quality.auc, "ks": quality.ks} for name, quality in alone.items()},
         "objective": {"federated": objectives[-1], "optimum": optimum.objective},
         "max_abs_log_odds_difference": float(np.abs(federated - same_model).max()),
-        "versions": _versions(),
+        "versions": installed_versions(),
     }
 
 
@@ -89,13 +86,3 @@ def _if_installed(measure: Callable[[], Quality]) -> Quality | None:
         return measure()
     except ModuleNotFoundError:
         return None
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "platform": sys.platform}
-    for name in _VERSIONS:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -19,7 +19,12 @@ def made_card() -> ModelCard:
         purpose="Risk of default of small enterprises | within a year.",
         blocks=(
             BlockSummary(
-                participant_id=ParticipantId("tax"), title="税务 | Tax", kind="binned", features=3, parameters=40
+                participant_id=ParticipantId("tax"),
+                title="税务 | Tax",
+                kind="binned",
+                features=3,
+                parameters=40,
+                fingerprint="0123456789abcdef" * 4,
             ),
         ),
         banks=(ParticipantId("bank-one"), ParticipantId("bank-two")),
@@ -32,7 +37,10 @@ def made_card() -> ModelCard:
             gini=0.54,
             brier=0.13,
             calibration=(CalibrationRow(enterprises=300.0, mean_prediction=0.02, default_rate=0.03),),
-            bands=(ScoreBand(low=580, high=600, enterprises=20, defaults=3),),
+            bands=(
+                ScoreBand(low=580, high=600, enterprises=20, defaults=3),
+                ScoreBand(low=600, high=620, enterprises=0, defaults=0),
+            ),
         ),
         scale=PointsScale(),
         limits=("Not for consumers.",),
@@ -49,9 +57,10 @@ def test_a_card_reads_as_markdown() -> None:
     for part in (
         "# Model 2025-01",
         "7,000 enterprises of 2 banks",
-        "| 税务 \\| Tax | tax | binned | 3 | 40 |  |",
+        "| 税务 \\| Tax | tax | binned | 3 | 40 | 0123456789abcdef |",
         "| 0.7700 | 0.4100 | 0.5400 | 0.1300 |",
         "| 580 to 599 | 20 | 15.00% |",
+        "| 600 to 619 | 0 |  |",
         "- Not for consumers.",
         "yurong 0.1.0",
     ):

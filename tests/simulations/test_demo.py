@@ -63,6 +63,8 @@ def test_report_card_and_result_are_written_and_show_no_enterprise_id(
     card = ModelCard.from_json(texts[3])
     assert card.model_version == done.version
     assert card.training.rounds == len(result["rounds"])
+    assert card.limits
+    assert all(len(block.fingerprint) == 64 for block in card.blocks)
 
 
 def test_a_demonstration_that_was_stopped_in_training_is_taken_up_again(tmp_path: Path) -> None:
