@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from simulations.founding import FoundedFederation, found
+from simulations.online import OnlineFederation
+from simulations.online_rehearsal import OnlineRehearsal
 from simulations.rehearsal import FinishedRun, observe
 from simulations.run_federation import plan_run
 from simulations.small_federation import SETTINGS, SmallFederation
@@ -24,3 +27,17 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> FoundedFederation:
 def finished(federation: FoundedFederation) -> FinishedRun:
     """A run of that federation from the first message to the last score."""
     return observe(federation, plan_run(federation, SETTINGS, purpose="credit of small firms"))
+
+
+@pytest.fixture(scope="session")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlineRehearsal]:
+    """Four departments and two banks with a model that was drawn: they answer online score requests."""
+    with OnlineRehearsal(tmp_path_factory.mktemp("rehearsal")) as made:
+        yield made
+
+
+@pytest.fixture
+def online(rehearsal: OnlineRehearsal) -> Iterator[OnlineFederation]:
+    """Everybody of the rehearsal, opened for this test."""
+    with rehearsal.online() as opened:
+        yield opened
