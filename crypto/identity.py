@@ -27,7 +27,6 @@ from crypto.paillier import MAXIMUM_BITS, MINIMUM_BITS
 from crypto.secret import Secret
 
 KEY_BYTES: Final = 32
-SIGNATURE_BYTES: Final = 64
 MAXIMUM_DOCUMENT_BYTES: Final = 8192
 MAXIMUM_TITLE_CHARACTERS: Final = 200
 

@@ -77,11 +77,6 @@ class SubspaceMinimiser:
         """The objective before the first round and after each finished one, penalty included."""
         return tuple(self._objectives)
 
-    @property
-    def is_searching(self) -> bool:
-        """Whether a round is under way."""
-        return self._searching
-
     def relative_decrease(self) -> float:
         """Return what the last finished round won, as a part of the objective; infinite before the first round."""
         if len(self._objectives) < 2:

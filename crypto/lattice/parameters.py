@@ -13,7 +13,6 @@ Both meet the post-quantum row of the Homomorphic Encryption Standard (2018) for
 so that masks mod 2^64 stay masks mod t, and messages are coefficients, not slots: nothing is ever rotated.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,16 +39,6 @@ class LatticeParameters:
     def name(self) -> str:
         """Return a name for people."""
         return f"BFV-{self.poly_modulus_degree}-{self.plain_modulus_bits}"
-
-    @property
-    def data_bits(self) -> int:
-        """Return log2 q of a fresh ciphertext, rounded up."""
-        return sum(self.coeff_modulus_bits[:-1])
-
-    @property
-    def prime_bytes(self) -> tuple[int, ...]:
-        """Return the bytes that one coefficient takes, for each prime of a fresh ciphertext."""
-        return tuple(math.ceil(bits / 8) for bits in self.coeff_modulus_bits[:-1])
 
 
 INNER_PRODUCT: Final = LatticeParameters(8192, (60, 52, 52, 38), 48)
