@@ -16,7 +16,7 @@ from simulations.software import installed_versions
 
 LIMITS: Final = (
     "It was trained to try Yurong, on synthetic or public data: it is no ground for a decision on anybody's credit.",
-    "Quality was measured on borrowers of the banks that trained it; those of other banks or of later times may differ.",
+    "Quality was measured on borrowers of the banks that trained it; those of other banks or later times may differ.",
     "A participant that lied about its records would not be noticed; docs/threat-model.md says what else could happen.",
 )
 
