@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from crypto.errors import ProtectionUnavailable, SignatureInvalid, YurongError
 from participants.errors import ContractRefused
 from simulations import command
 from simulations.command.bench import show
-from simulations.command.main import complain, exit_code
+from simulations.command.main import complain, exit_code, main
 from simulations.engines.errors import RunFailed
 from simulations.errors import DatasetUnusable
 
@@ -40,6 +41,14 @@ def test_an_error_is_one_line_with_its_advice(capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith("error: there is no [bold] file (name another very")
+
+
+def test_the_command_tells_its_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["yurong", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"yurong {importlib.metadata.version('yurong')}\n"
 
 
 def test_figures_are_one_json_object_or_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
