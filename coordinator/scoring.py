@@ -1,4 +1,4 @@
-"""The score of one enterprise at the bureau: `docs/protocols.md`, section 5.
+"""The score of one enterprise at the bureau: `docs/protocols.md`, "Score of one enterprise".
 
     offer    which departments are up: they are the set S, fixed before any mask is made
     score    relay the bank's request to each of S, check what comes back, multiply, return one ciphertext

@@ -1,4 +1,4 @@
-"""The bureau conducts training: rounds of `docs/protocols.md`, section 4, with attempts, losses and checkpoints.
+"""The bureau conducts training: rounds of `docs/protocols.md`, "Training", with attempts, losses and checkpoints.
 
 A participant that is lost ends the round's attempt. The round is tried again with everybody, since most losses pass;
 one that is lost twice in a round is left out of it: a department for this round (its parameters stay as they are and

@@ -1,4 +1,4 @@
-"""The score of one enterprise, online: `docs/protocols.md`, section 5.
+"""The score of one enterprise, online: `docs/protocols.md`, "Score of one enterprise".
 
 bank   -> bureau  OfferRequest       which departments are up?         reply Offer: the set S, and who is missing
 bank   -> bureau  ScoreRequest       a signed document, and the enterprise id sealed to each department of S

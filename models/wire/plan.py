@@ -84,7 +84,7 @@ def require_enough_rows(*, training_rows: int, rounds: int, largest_block: int) 
     """Refuse a run whose gradients could be solved for single residuals.
 
     A department learns, each round, one number a parameter of its block; `training_rows` must be ten times all of them
-    (`docs/protocols.md`, section 4). Raises `ProtectionUnavailable`.
+    (`docs/protocols.md`, "Training"). Raises `ProtectionUnavailable`.
     """
     needed = ROWS_PER_ROUND_AND_PARAMETER * rounds * largest_block
     if training_rows < needed:

@@ -1,4 +1,4 @@
-"""Scores of many (batch): `docs/protocols.md`, section 6.
+"""Scores of many (batch): `docs/protocols.md`, "Scores of many".
 
 bureau -> bank    AskScoresRequest     reply AskScoresReply: to each department, sealed, whom the bank asks about
 bureau -> dept.   PartialsRequest      reply PartialsReply: masked partials under the bank's lattice key

@@ -1,4 +1,4 @@
-"""One round of training, as `docs/protocols.md` section 4 has it.
+"""One round of training, as `docs/protocols.md`, "Training", has it.
 
 bureau -> dept.   GradientRequest    encrypted residuals of each bank; the coefficients of the round before, sealed
 dept.  -> bureau  GradientReply      to each bank: encrypted inner products, flooded and masked

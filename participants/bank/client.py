@@ -1,4 +1,4 @@
-"""The score of one enterprise at a bank: `docs/protocols.md`, section 5.
+"""The score of one enterprise at a bank: `docs/protocols.md`, "Score of one enterprise".
 
 | who    | holds                                | learns                                                        |
 |--------|--------------------------------------|---------------------------------------------------------------|

@@ -1,4 +1,4 @@
-"""A bank's side of training: `docs/protocols.md`, section 4.
+"""A bank's side of training: `docs/protocols.md`, "Training".
 
 The bank alone holds labels and residuals. It sends residuals encrypted, returns decrypted products only as numbers
 that a department masked, and searches the span of the directions with the other banks through masked sums.

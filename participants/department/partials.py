@@ -1,4 +1,4 @@
-"""Partial scores of many enterprises, masked and under the bank's key: `docs/protocols.md`, section 6.
+"""Partial scores of many enterprises, masked and under the bank's key: `docs/protocols.md`, "Scores of many".
 
 | who        | learns                                                                                          |
 |------------|-------------------------------------------------------------------------------------------------|

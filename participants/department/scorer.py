@@ -1,4 +1,4 @@
-"""The score of one enterprise at a department: `docs/protocols.md`, section 5.
+"""The score of one enterprise at a department: `docs/protocols.md`, "Score of one enterprise".
 
     bank        signs a request; seals the enterprise id to each department of S
     department  checks the request, looks its partial up, masks it for this request, encrypts it under the bank's key

@@ -1,4 +1,4 @@
-"""A department's side of training: `docs/protocols.md`, section 4.
+"""A department's side of training: `docs/protocols.md`, "Training".
 
 State between messages, in the run's store: the directions found so far, `direction/<round>`, and the masks of the
 encrypted products that are on their way, `pending`; what a round began with (`standing.py`). A round that is run again

@@ -23,6 +23,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 _LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)")
 _TEST = re.compile(r"`(tests/[\w/.-]+\.py)?(?:::(test_\w+))?`")
+_SECTION = re.compile(r"`docs/protocols\.md`,(?: \"([^\"]+)\")?")
 _MODULE = re.compile(r"`((?:crypto|models|participants|coordinator|simulations|tests)/[\w/.-]+\.py)`")
 
 
@@ -38,6 +39,19 @@ def test_links_and_named_files_exist(document: Path) -> None:
     missing = [link for link in _LINK.findall(text) if not (document.parent / link).exists()]
     missing += [name for name in _MODULE.findall(text) if not (ROOT / name).exists()]
     assert not missing
+
+
+def test_what_modules_name_of_the_documents_and_of_each_other_exists() -> None:
+    headings = re.findall(r"^## \d+\. (.+)$", PROTOCOLS, re.MULTILINE)
+    found = 0
+    for package in ("coordinator", "crypto", "models", "participants", "simulations"):
+        for module in (ROOT / package).rglob("*.py"):
+            text = module.read_text(encoding="utf-8")
+            sections = _SECTION.findall(text)
+            found += len(sections)
+            assert set(sections) <= set(headings), module
+            assert all((ROOT / name).exists() for name in _MODULE.findall(text)), module
+    assert found > 5
 
 
 def test_every_test_that_the_threat_model_names_exists() -> None:
