@@ -18,13 +18,13 @@ help: ## what can be made
 demo: .venv/installed ## train a shared model in a synthetic Chongqing, ask for scores, write the report
 	$(BIN)/yurong demo
 
-test: .venv/installed lint ## lint, types, layers and every test under ten minutes
+test: .venv/installed lint ## lint, layers, types, and every test but the slow ones; what CI runs
 	$(BIN)/pytest -m "not slow"
 
-test-all: .venv/installed lint ## the same with the longest end-to-end runs
+test-all: .venv/installed lint ## the same with the slow ones, long end-to-end runs
 	$(BIN)/pytest
 
-lint: .venv/installed
+lint: .venv/installed ## ruff, formatting, layers, dependencies and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -36,4 +36,5 @@ format: .venv/installed ## put the code into the house's form
 	$(BIN)/ruff format .
 
 clean: ## forget the environment and everything that was made
-	rm -rf .venv yurong-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv yurong-demo yurong-demo.unfinished *.egg-info \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
