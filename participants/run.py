@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from crypto.errors import MalformedMessage, PeerError, ProtocolStateError, UntrustedKey
+from crypto.errors import MalformedMessage, PeerError, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, RunId
 from crypto.identity import Identity, ParticipantDocument, PublicIdentity
 from crypto.labels import Label
@@ -198,9 +198,3 @@ def received(items: tuple[Addressed, ...], expected: tuple[ParticipantId, ...]) 
     if tuple(item.participant for item in items) != tuple(sorted(expected)):
         raise MalformedMessage("post is missing, doubled or from somebody who is not expected")
     return {ParticipantId(item.participant): item.payload for item in items}
-
-
-def only_round(turn: Turn, expected: int) -> None:
-    """Refuse a turn of another round than the one that can come next; raises `ProtocolStateError`."""
-    if turn.round != expected:
-        raise ProtocolStateError(f"round {turn.round} cannot follow what this participant has of the run")
