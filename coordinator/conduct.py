@@ -58,7 +58,8 @@ class Conductor:
         checkpoint = CheckpointStore(self.directory).load()
         federation = self._federation(checkpoint.run_plan())
         training = self._training(federation)
-        return self._train_and_finish(federation, {}, lambda: training.go_on(checkpoint))
+        before = sum(record.seconds for record in checkpoint.rounds)
+        return self._train_and_finish(federation, {TRAINING: before}, lambda: training.go_on(checkpoint))
 
     def _train_and_finish(
         self, federation: Federation, seconds: dict[str, float], train: Callable[[], Checkpoint]
@@ -118,7 +119,7 @@ class Conductor:
         self.watch({"phase": phase})
         began = self.clock.monotonic()
         result = act()
-        seconds[phase] = self.clock.monotonic() - began
+        seconds[phase] = seconds.get(phase, 0.0) + self.clock.monotonic() - began
         return result
 
 

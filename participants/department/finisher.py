@@ -6,6 +6,7 @@ an enterprise without a record has the partial of a record without values.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from crypto.identifiers import EnterpriseId, ParticipantId
 from models.additive import BinnedBlock
 from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, fingerprint
 from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
-from models.scorecard import PointsScale
+from models.scorecard import BlockScorecard, PointsScale
 from models.wire.outcome import MEAN_DECIMALS, SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.setup import Done
@@ -70,7 +71,7 @@ class DepartmentFinisher:
         partials = np.rint(block.image(codes, block.weights_array()) * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64)
         ModelStore(self._run.home.directory / "models", version).write(
             request.manifest,
-            {"run_id": self._run.plan.run_id, "evidence": self._evidence(block)},
+            {"run_id": self._run.plan.run_id, "evidence": self._evidence(block), "scorecard": _scorecard(block)},
             block=data,
             arrays={"enterprise_ids": _as_bytes(ids), "partials": partials[:-1], "missing": partials[-1:]},
         )
@@ -103,6 +104,13 @@ class DepartmentFinisher:
                 }
             )
         return evidence
+
+
+def _scorecard(block: AnyBlock) -> list[dict[str, Any]]:
+    """The whole points of each bin: what this department may state of its part of a score."""
+    if not isinstance(block, BinnedBlock):
+        return []
+    return [asdict(line) for line in BlockScorecard.of(block, PointsScale()).attributes()]
 
 
 def _as_bytes(ids: list[EnterpriseId]) -> NDArray[np.uint8]:

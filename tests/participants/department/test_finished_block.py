@@ -7,6 +7,7 @@ import pytest
 
 from models.additive import BinnedBlock
 from models.block_file import block_from_bytes
+from models.scorecard import BlockScorecard, PointsScale
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.department.store import DepartmentStore
 from participants.model_store import ModelStore, model_version
@@ -53,3 +54,15 @@ def test_evidence_counts_the_defaults_of_each_bin(finished: FinishedRun) -> None
             rate = (pooled.weights * pooled.labels) @ part / np.maximum(pooled.weights @ part, 1)
             order = np.argsort(rate[rows])
             assert np.argmin(np.array(one["weight_of_evidence"])[rows]) in order[-2:]
+
+
+def test_the_scorecard_states_whole_points_for_every_bin(finished: FinishedRun) -> None:
+    for department in finished.federation.departments:
+        store = ModelStore(
+            finished.federation.homes[department] / "models", model_version(finished.result["manifest"].encode())
+        )
+        block = block_from_bytes(store.block())
+        assert isinstance(block, BinnedBlock)
+        lines = store.facts()["scorecard"]
+        assert [line["points"] for line in lines] == BlockScorecard.of(block, PointsScale()).points.tolist()
+        assert {line["feature"] for line in lines} == set(block.feature_names)
