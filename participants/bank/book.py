@@ -9,19 +9,16 @@ The table's columns, besides `enterprise_id` and the items of the bank's contrac
 Without a label the weight is 0 whatever the file says, so that nothing of a decoy enters the model.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from crypto.identifiers import EnterpriseId
-from participants.contract import KEY_COLUMN, DataContract, Item, ItemType
-from participants.features import FeatureValues, feature_values
-from participants.table_store import TableStore, rows_of
+from participants.contract import KEY_COLUMN, Item, ItemType
+from participants.records import Records
 
 _DEFAULT: Final = Item(name="default", title="Did not repay", type=ItemType.FLAG)
 _WEIGHT: Final = Item(name="weight", title="Weight in training", type=ItemType.NUMBER, minimum=0.0, maximum=1000.0)
@@ -40,34 +37,11 @@ class BookRows:
     holdout: npt.NDArray[np.bool_]
 
 
-class BankBook:
-    """The bank's book in `directory`, which holds its `contract.toml` (see `create`)."""
+class BankBook(Records):
+    """The bank's book; its contract is of the bank's own features."""
 
-    def __init__(self, directory: Path) -> None:
-        self._store = TableStore(directory, required=(_DEFAULT,), optional=(_WEIGHT, _HOLDOUT))
-
-    @classmethod
-    def create(cls, directory: Path, contract: DataContract) -> Self:
-        """Make the directory (mode 0700) with this contract, and open the book."""
-        TableStore.prepare(directory, contract)
-        return cls(directory)
-
-    @property
-    def contract(self) -> DataContract:
-        """The data contract, of the bank's own features."""
-        return self._store.contract
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was imported yet."""
-        return self._store.is_empty
-
-    def import_file(self, path: Path) -> int:
-        """Take the place of the whole book with that of a CSV or Parquet file; return its rows.
-
-        `TableRefused` (with its report) when anything in the file is wrong; then nothing has changed.
-        """
-        return self._store.import_file(path)
+    REQUIRED = (_DEFAULT,)
+    OPTIONAL = (_WEIGHT, _HOLDOUT)
 
     def rows(self) -> BookRows:
         """Return every borrower and decoy."""
@@ -86,15 +60,3 @@ class BankBook:
             weight=columns["weight"].to_numpy().copy(),
             holdout=columns["holdout"].to_numpy().copy(),
         )
-
-    def enterprise_ids(self) -> list[EnterpriseId]:
-        """Return the ids of all borrowers and decoys, in ascending order."""
-        return [EnterpriseId(text) for text in self._store.table()[KEY_COLUMN].to_list()]
-
-    def features(self, enterprise_ids: Sequence[EnterpriseId]) -> dict[str, FeatureValues]:
-        """Return the bank's own features of these enterprises, in the contract's order.
-
-        All are missing where the book does not hold the enterprise. Each is (rows,) float64 with NaN for missing, or
-        for a category a list of texts and None.
-        """
-        return feature_values(rows_of(self._store.table(), enterprise_ids), self.contract)

@@ -6,6 +6,8 @@ better), probability of default and log-odds of default.
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ from models.wire.steps import Step
 from models.wire.training import Turn
 from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
+from participants.keys import private_file
 from participants.model_store import ModelStore
 from participants.run import Run
 
@@ -81,9 +84,9 @@ class BankScores:
         )
         directory = self._run.home.directory / "scores"
         directory.mkdir(mode=0o700, exist_ok=True)
-        path = directory / f"{self._version()}-{request.batch}.parquet"
-        table.write_parquet(path)
-        path.chmod(0o600)
+        written = io.BytesIO()
+        table.write_parquet(written)
+        private_file(directory / f"{self._version()}-{request.batch}.parquet", written.getvalue())
         return OpenScoresReply(scores=len(ids))
 
     def _applicants(self) -> list[EnterpriseId]:
