@@ -22,7 +22,7 @@ import numpy as np
 
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
 from participants.bank.book import BankBook
-from participants.bank.client import Score
+from participants.bank.score_request import Score
 from participants.bank.scores import OwnPart, signed_partials
 from participants.department.partials import PartialTable
 from participants.model_store import ModelStore, model_version

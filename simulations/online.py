@@ -17,7 +17,7 @@ from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import PaillierPublicKey
 from models.wire.codec import WireMessage
 from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer
-from participants.bank.client import Score, ScoreClient
+from participants.bank.score_request import Score, ScoreClient
 from participants.clock import Clock, SystemClock
 from participants.department.scorer import ObfuscatorSource, Scorer
 from participants.home import Home

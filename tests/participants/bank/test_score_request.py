@@ -9,7 +9,7 @@ from crypto.identifiers import EnterpriseId
 from crypto.paillier import PaillierPublicKey
 from models.enterprise_id import InvalidEnterpriseId
 from models.wire.online import Offer, ScoreAnswer
-from participants.bank.client import ScoreClient
+from participants.bank.score_request import ScoreClient
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
 
