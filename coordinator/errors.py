@@ -4,7 +4,11 @@ YurongError
 └── CoordinatorError
     ├── ParticipantsLost       some did not answer in time; what the others said is in it
     ├── ParticipantRefused     one answered with an error code
-    └── DirectoryIncomplete    participants of the plan are not connected
+    ├── DirectoryIncomplete    participants of the plan are not connected
+    ├── NothingToResume        a run without a checkpoint
+    ├── DepartmentUnavailable  a department gave no answer to a score request
+    ├── DepartmentRefused      a department refused a score request
+    └── GatewayBusy            a bank has too many requests waiting
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,3 +72,29 @@ class NothingToResume(CoordinatorError):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(f"no checkpoint in {directory}", advice="Start a new run.")
+
+
+class DepartmentUnavailable(CoordinatorError):
+    """A department of S gave no usable answer to a score request. `lost`: reason by department."""
+
+    def __init__(self, lost: Mapping[ParticipantId, LossReason]) -> None:
+        names = ", ".join(f"{name} ({reason})" for name, reason in sorted(lost.items()))
+        super().__init__(f"no answer from {names}", advice="Ask for another offer; it leaves out who is down.")
+        self.lost = dict(lost)
+
+
+class DepartmentRefused(CoordinatorError):
+    """A department refused a score request. `code`: the slug of its problem type, of those that we know."""
+
+    def __init__(self, department: ParticipantId, code: str) -> None:
+        super().__init__(f"{department} refused: {code}", advice=f"The reason is in the log of {department}.")
+        self.department = department
+        self.code = code
+
+
+class GatewayBusy(CoordinatorError):
+    """A bank has as many requests waiting as it may have. `retry_after_seconds`: when to come again."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("too many requests of this bank are waiting", advice="Send fewer at a time.")
+        self.retry_after_seconds = retry_after_seconds

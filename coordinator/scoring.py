@@ -38,12 +38,24 @@ from models.wire.plan import require_enough_departments
 class DepartmentPost(Protocol):
     """Carries online requests to departments. What is in them is nobody's business there."""
 
-    def up(self, departments: tuple[ParticipantId, ...]) -> frozenset[ParticipantId]:
-        """Those of `departments` that answer at this moment."""
+    def up(self, model: ServedModel) -> Mapping[ParticipantId, int]:
+        """The model's departments that answer at this moment, each with the serial of its document in use."""
         ...
 
-    def relay(self, requests: Mapping[ParticipantId, bytes]) -> dict[ParticipantId, bytes]:
-        """Everybody's answer; raises `ParticipantsLost` or `ParticipantRefused` if one does not give any."""
+    def relay(self, requests: Mapping[ParticipantId, bytes]) -> Mapping[ParticipantId, bytes]:
+        """Everybody's answer; raises a `YurongError` if one does not give any."""
+        ...
+
+
+class AsyncDepartmentPost(Protocol):
+    """A `DepartmentPost` that waits for all departments at once."""
+
+    async def up(self, model: ServedModel) -> Mapping[ParticipantId, int]:
+        """The model's departments that answer at this moment, each with the serial of its document in use."""
+        ...
+
+    async def relay(self, requests: Mapping[ParticipantId, bytes]) -> Mapping[ParticipantId, bytes]:
+        """Everybody's answer; raises `DepartmentUnavailable` or `DepartmentRefused` as soon as one gives none."""
         ...
 
 
@@ -61,27 +73,45 @@ class ServedModel:
         object.__setattr__(self, "keys", keys)
 
 
-class ScoreGateway:
-    """The bureau's side. It keeps nothing of a request once it is answered."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """A checked request on its way: what each department of S gets, and what its answer is held to."""
 
-    def __init__(self, models: Iterable[ServedModel], carrier: DepartmentPost) -> None:
+    model: ServedModel
+    bank: ParticipantId
+    digest: bytes
+    departments: tuple[ParticipantId, ...]
+    messages: Mapping[ParticipantId, bytes]
+
+
+class ScoreDesk:
+    """What the bureau does with a request before it relays it and after. It keeps nothing of any."""
+
+    def __init__(self, models: Iterable[ServedModel] = ()) -> None:
+        self._models: Mapping[str, ServedModel] = {}
+        self.serve(models)
+
+    def serve(self, models: Iterable[ServedModel]) -> None:
+        """From now on these models, and no others."""
         self._models = {model.version: model for model in models}
-        self._carrier = carrier
 
-    def offer(self, request: OfferRequest) -> Offer:
-        """The set S as it can be had now; raises `ProtectionUnavailable` if it is too small."""
-        model = self._model(request.model_version)
-        up = self._carrier.up(model.departments)
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        """The models that are served."""
+        return tuple(self._models.values())
+
+    def offer(self, model: ServedModel, up: Mapping[ParticipantId, int]) -> Offer:
+        """The set S among who is up; raises `ProtectionUnavailable` if it is too small."""
         departments = tuple(name for name in model.departments if name in up)
         require_enough_departments(len(departments))
-        return Offer(departments=departments, missing=self._missing(model, departments))
+        return Offer(departments=departments, missing=_missing(model, departments))
 
-    def score(self, request: ScoreRequest) -> ScoreAnswer:
-        """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
-        model = self._model(request.model_version)
+    def prepare(self, request: ScoreRequest) -> Relay:
+        """Check a request and take it apart; raises a `YurongError` if it is refused."""
+        model = self.model(request.model_version)
         departments = self._check(request, model)
         digests = tuple(box_digest(box.payload) for box in request.boxes)
-        relayed = {
+        messages = {
             ParticipantId(box.participant): RelayedRequest(
                 bank=request.bank,
                 model_version=request.model_version,
@@ -91,21 +121,30 @@ class ScoreGateway:
             ).encode()
             for box in request.boxes
         }
-        digest = request_digest(request.document)
-        answers = self._carrier.relay(relayed)
-        key = model.keys[ParticipantId(request.bank)]
-        ciphertexts = [_ciphertext(answers[name], name, digest, key) for name in departments]
-        return ScoreAnswer(
-            request=digest,
+        return Relay(
+            model=model,
+            bank=ParticipantId(request.bank),
+            digest=request_digest(request.document),
             departments=departments,
-            missing=self._missing(model, departments),
-            ciphertext=key.encode_ciphertext(key.add(ciphertexts)),
+            messages=messages,
         )
 
-    def _model(self, version: str) -> ServedModel:
+    def combine(self, relay: Relay, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
+        """Check what came back and multiply it; raises a `YurongError` that names whoever answered wrongly."""
+        key = relay.model.keys[relay.bank]
+        ciphertexts = {name: _ciphertext(answers[name], name, relay.digest, key) for name in relay.departments}
+        return ScoreAnswer(
+            request=relay.digest,
+            departments=relay.departments,
+            missing=_missing(relay.model, relay.departments),
+            ciphertext=_product(key, ciphertexts).to_bytes(key.ciphertext_bytes, "big"),
+        )
+
+    def model(self, version: str) -> ServedModel:
+        """The model of a version; raises `PeerError` if it is not served."""
         if version not in self._models:
             raise PeerError("no scores are given by such a model")
-        return self._models[ModelVersion(version)]
+        return self._models[version]
 
     @staticmethod
     def _check(request: ScoreRequest, model: ServedModel) -> tuple[ParticipantId, ...]:
@@ -121,17 +160,65 @@ class ScoreGateway:
             raise MalformedMessage("a score request has not one box for each department")
         return departments
 
-    @staticmethod
-    def _missing(model: ServedModel, departments: tuple[ParticipantId, ...]) -> tuple[ParticipantId, ...]:
-        return tuple(name for name in model.departments if name not in departments)
+
+class ScoreGateway:
+    """The bureau's side for departments of this process."""
+
+    def __init__(self, models: Iterable[ServedModel], carrier: DepartmentPost) -> None:
+        self.desk = ScoreDesk(models)
+        self._carrier = carrier
+
+    def offer(self, request: OfferRequest) -> Offer:
+        """The set S as it can be had now; raises `ProtectionUnavailable` if it is too small."""
+        model = self.desk.model(request.model_version)
+        return self.desk.offer(model, self._carrier.up(model))
+
+    def score(self, request: ScoreRequest) -> ScoreAnswer:
+        """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
+        relay = self.desk.prepare(request)
+        return self.desk.combine(relay, self._carrier.relay(relay.messages))
+
+
+class AsyncScoreGateway:
+    """The bureau's side for departments at the other ends of a network."""
+
+    def __init__(self, models: Iterable[ServedModel], carrier: AsyncDepartmentPost) -> None:
+        self.desk = ScoreDesk(models)
+        self._carrier = carrier
+
+    async def offer(self, request: OfferRequest) -> Offer:
+        """The set S as it can be had now; raises `ProtectionUnavailable` if it is too small."""
+        model = self.desk.model(request.model_version)
+        return self.desk.offer(model, await self._carrier.up(model))
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
+        relay = self.desk.prepare(request)
+        return self.desk.combine(relay, await self._carrier.relay(relay.messages))
+
+
+def _missing(model: ServedModel, departments: tuple[ParticipantId, ...]) -> tuple[ParticipantId, ...]:
+    return tuple(name for name in model.departments if name not in departments)
 
 
 def _ciphertext(data: bytes, department: ParticipantId, request: bytes, key: PaillierPublicKey) -> int:
-    """One department's ciphertext, checked; the error names the department."""
+    """One department's number, not checked yet; the error names the department."""
     answer = DepartmentAnswer.decode(data)
     if answer.department != department or answer.request != request:
         raise PeerError(f"{department} answered another request")
+    if len(answer.ciphertext) != key.ciphertext_bytes:
+        raise InvalidCiphertext(f"{department} answered with something that is no ciphertext")
+    return int.from_bytes(answer.ciphertext, "big")
+
+
+def _product(key: PaillierPublicKey, ciphertexts: Mapping[ParticipantId, int]) -> int:
+    """The product of all, which is checked as one; if it is none, whose fault it is."""
     try:
-        return key.decode_ciphertext(answer.ciphertext)
+        return key.add(ciphertexts.values())
     except InvalidCiphertext:
-        raise InvalidCiphertext(f"{department} answered with something that is no ciphertext") from None
+        for name, ciphertext in ciphertexts.items():
+            try:
+                key.check_ciphertext(ciphertext)
+            except InvalidCiphertext:
+                raise InvalidCiphertext(f"{name} answered with something that is no ciphertext") from None
+        raise

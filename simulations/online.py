@@ -45,9 +45,9 @@ class LocalPost:
         self._recorder = recorder
         self._down = down
 
-    def up(self, departments: tuple[ParticipantId, ...]) -> frozenset[ParticipantId]:
-        """Those of `departments` that are here and not down."""
-        return frozenset(name for name in departments if name in self._scorers and name not in self._down)
+    def up(self, model: ServedModel) -> Mapping[ParticipantId, int]:
+        """The model's departments that are here and not down."""
+        return {name: 1 for name in model.departments if name in self._scorers and name not in self._down}
 
     def relay(self, requests: Mapping[ParticipantId, bytes]) -> dict[ParticipantId, bytes]:
         """Everybody's answer; what a scorer raises comes out."""
