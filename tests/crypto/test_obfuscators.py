@@ -3,13 +3,15 @@
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from crypto.errors import ProtectionUnavailable, ProtocolStateError
 from crypto.obfuscators import ObfuscatorPool
-from crypto.paillier import BankPaillierKey, PaillierPublicKey
+from crypto.paillier import BankPaillierKey
+from crypto.residues import ResidueTable
 
 KEY = BankPaillierKey.generate()
 
@@ -40,6 +42,19 @@ def test_a_pool_may_be_told_to_wait_until_it_is_low_before_it_fills_up_again() -
         pool.take()
         pool.wait_until_full()
         assert len(pool) == 4
+
+
+def test_a_pool_that_fills_when_idle_leaves_a_busy_moment_alone() -> None:
+    with ObfuscatorPool(KEY, capacity=6, refill_below=1, idle_seconds=0.3) as pool:
+        pool.wait_until_full()
+        ends_at = time.monotonic() + 0.6
+        while time.monotonic() < ends_at:
+            if len(pool) > 2:
+                pool.take()
+            pool._taken_at = time.monotonic()  # somebody is asking all the time
+            time.sleep(0.01)
+        assert len(pool) == 2
+        pool.wait_until_full(timeout_seconds=10)
 
 
 @pytest.mark.parametrize("low", [0, -1, 5])
@@ -97,10 +112,10 @@ def test_a_stopped_pool_forgets_and_gives_nothing() -> None:
 
 
 def test_an_empty_pool_gives_up_after_its_time_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_self: PaillierPublicKey, _count: int) -> list[int]:
+    def fail(_self: ResidueTable, _count: int) -> list[int]:
         raise MemoryError
 
-    monkeypatch.setattr(PaillierPublicKey, "fresh_factors", fail)
+    monkeypatch.setattr(ResidueTable, "fresh_factors", fail)
     with ObfuscatorPool(KEY.public) as pool:
         with pytest.raises(ProtectionUnavailable) as raised:
             pool.take(timeout_seconds=5)
