@@ -28,11 +28,9 @@ from models.wire.online import (
     RelayedRequest,
     ScoreAnswer,
     ScoreRequest,
-    ScoreStatement,
-    box_digest,
-    request_digest,
 )
 from models.wire.plan import require_enough_departments
+from models.wire.score_statement import ScoreStatement, SignedStatement, request_digest, tree_of_boxes
 
 
 class DepartmentPost(Protocol):
@@ -104,26 +102,31 @@ class ScoreDesk:
         """The set S among who is up; raises `ProtectionUnavailable` if it is too small."""
         departments = tuple(name for name in model.departments if name in up)
         require_enough_departments(len(departments))
-        return Offer(departments=departments, missing=_missing(model, departments))
+        return Offer(
+            departments=departments,
+            serials=tuple(up[name] for name in departments),
+            missing=_missing(model, departments),
+        )
 
     def prepare(self, request: ScoreRequest) -> Relay:
         """Check a request and take it apart; raises a `YurongError` if it is refused."""
-        model = self.model(request.model_version)
-        departments = self._check(request, model)
-        digests = tuple(box_digest(box.payload) for box in request.boxes)
+        signed = SignedStatement.read(request.document)
+        model = self.model(signed.claimed.model_version)
+        statement = self._verify(signed, model)
+        departments = statement.departments(model.departments)
+        require_enough_departments(len(departments))
+        if len(request.boxes) != len(departments):
+            raise MalformedMessage("a score request has not one box for each department")
+        tree = tree_of_boxes(request.boxes)
+        if tree.root != statement.boxes:
+            raise PeerError("a score request came with other boxes than the bank signed")
         messages = {
-            ParticipantId(box.participant): RelayedRequest(
-                bank=request.bank,
-                model_version=request.model_version,
-                document=request.document,
-                box=box.payload,
-                digests=digests,
-            ).encode()
-            for box in request.boxes
+            name: RelayedRequest(document=request.document, box=box, path=path).encode()
+            for name, box, path in zip(departments, request.boxes, tree.paths, strict=True)
         }
         return Relay(
             model=model,
-            bank=ParticipantId(request.bank),
+            bank=statement.bank,
             digest=request_digest(request.document),
             departments=departments,
             messages=messages,
@@ -134,10 +137,7 @@ class ScoreDesk:
         key = relay.model.keys[relay.bank]
         ciphertexts = {name: _ciphertext(answers[name], name, relay.digest, key) for name in relay.departments}
         return ScoreAnswer(
-            request=relay.digest,
-            departments=relay.departments,
-            missing=_missing(relay.model, relay.departments),
-            ciphertext=_product(key, ciphertexts).to_bytes(key.ciphertext_bytes, "big"),
+            request=relay.digest, ciphertext=_product(key, ciphertexts).to_bytes(key.ciphertext_bytes, "big")
         )
 
     def model(self, version: str) -> ServedModel:
@@ -147,18 +147,14 @@ class ScoreDesk:
         return self._models[version]
 
     @staticmethod
-    def _check(request: ScoreRequest, model: ServedModel) -> tuple[ParticipantId, ...]:
-        """S, if the bank signed it. Departments check for themselves; this keeps nonsense away from them."""
-        bank = ParticipantId(request.bank)
+    def _verify(signed: SignedStatement, model: ServedModel) -> ScoreStatement:
+        """What the bank signed. Departments check for themselves; this keeps nonsense away from them."""
+        bank = signed.claimed.bank
         if bank not in model.banks:
             raise UntrustedKey("a score is asked for by somebody who is no bank of this model")
-        departments = ScoreStatement.verify(request.document, model.banks[bank].identity).departments
-        require_enough_departments(len(departments))
-        if not set(departments) <= set(model.departments):
-            raise PeerError("a score is asked of departments that are not this model's")
-        if tuple(box.participant for box in request.boxes) != departments:
-            raise MalformedMessage("a score request has not one box for each department")
-        return departments
+        if signed.claimed.key_fingerprint != model.keys[bank].fingerprint():
+            raise UntrustedKey("a score is asked for under another key than the bank's document names")
+        return signed.verify(model.banks[bank].identity)
 
 
 class ScoreGateway:
@@ -204,7 +200,7 @@ def _missing(model: ServedModel, departments: tuple[ParticipantId, ...]) -> tupl
 def _ciphertext(data: bytes, department: ParticipantId, request: bytes, key: PaillierPublicKey) -> int:
     """One department's number, not checked yet; the error names the department."""
     answer = DepartmentAnswer.decode(data)
-    if answer.department != department or answer.request != request:
+    if answer.request != request:
         raise PeerError(f"{department} answered another request")
     if len(answer.ciphertext) != key.ciphertext_bytes:
         raise InvalidCiphertext(f"{department} answered with something that is no ciphertext")

@@ -11,7 +11,8 @@ from crypto.identifiers import EnterpriseId, ParticipantId
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import BankPaillierKey, Obfuscator, PaillierPublicKey
 from models.enterprise_id import make_enterprise_ids
-from models.wire.online import Offer, RelayedRequest, ScoreRequest, box_digest
+from models.wire.online import Offer, RelayedRequest, ScoreRequest
+from models.wire.score_statement import SignedStatement, tree_of_boxes
 from participants.department.scorer import Scorer
 from participants.home import Home
 from simulations.drawn_model import draw_federation
@@ -111,15 +112,11 @@ class OnlineRehearsal:
     def offer(self, *without: ParticipantId) -> Offer:
         """What the bureau offers when some are down."""
         up = tuple(name for name in self.drawn.departments if name not in without)
-        return Offer(departments=up, missing=tuple(sorted(without)))
+        return Offer(departments=up, serials=(1,) * len(up), missing=tuple(sorted(without)))
 
-
-def relayed(request: ScoreRequest, department: ParticipantId) -> RelayedRequest:
-    """The request as the bureau gives it to one department."""
-    return RelayedRequest(
-        bank=request.bank,
-        model_version=request.model_version,
-        document=request.document,
-        box=next(box.payload for box in request.boxes if box.participant == department),
-        digests=tuple(box_digest(box.payload) for box in request.boxes),
-    )
+    def relayed(self, request: ScoreRequest, department: ParticipantId) -> RelayedRequest:
+        """The request as the bureau gives it to one department."""
+        members = SignedStatement.read(request.document).claimed.departments(self.drawn.departments)
+        place = members.index(department)
+        path = tree_of_boxes(request.boxes).paths[place]
+        return RelayedRequest(document=request.document, box=request.boxes[place], path=path)

@@ -27,19 +27,16 @@ from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
 from models.enterprise_id import parse_enterprise_id
 from models.scorecard import PointsScale
-from models.wire.envelope import post
-from models.wire.online import (
-    MAXIMUM_LIFETIME_SECONDS,
-    Offer,
-    ScoreAnswer,
-    ScoreRequest,
-    ScoreStatement,
-    box_context,
-    box_digest,
-    digest_of_boxes,
-    request_digest,
-)
+from models.wire.online import Offer, ScoreAnswer, ScoreRequest
 from models.wire.plan import require_enough_departments
+from models.wire.score_statement import (
+    MAXIMUM_LIFETIME_SECONDS,
+    ScoreStatement,
+    bits_of,
+    box_context,
+    request_digest,
+    tree_of_boxes,
+)
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.bank.book import BankBook
 from participants.bank.scores import OwnPart
@@ -115,21 +112,24 @@ class ScoreClient:
         now = self._clock.now()
         self._open = {digest: one for digest, one in self._open.items() if one.expires_at + LIFETIME_SECONDS > now}
         request_id = RequestId(secrets.token_hex(16))
-        boxes = {ParticipantId(name): self._seal(enterprise_id, request_id, name) for name in offer.departments}
+        departments = [ParticipantId(name) for name in offer.departments]
+        boxes = tuple(self._seal(enterprise_id, request_id, name) for name in departments)
         statement = ScoreStatement(
             request_id=request_id,
             bank=self._run.me,
+            bank_serial=1,
             model_version=self._version,
             key_fingerprint=self._key.public.fingerprint(),
             expires_at=int(now) + min(LIFETIME_SECONDS, MAXIMUM_LIFETIME_SECONDS),
-            departments=tuple(boxes),
-            boxes=digest_of_boxes(box_digest(box) for box in boxes.values()),
+            bits=bits_of(departments, self._run.plan.department_ids),
+            serials=offer.serials,
+            boxes=tree_of_boxes(boxes).root,
         )
         document = statement.sign(self._run.identity)
         self._open[request_digest(document)] = _Open(
             request_id=request_id, enterprise_id=enterprise_id, offer=offer, expires_at=statement.expires_at
         )
-        return ScoreRequest(bank=self._run.me, model_version=self._version, document=document, boxes=post(boxes))
+        return ScoreRequest(document=document, boxes=boxes)
 
     def open(self, answer: ScoreAnswer) -> Score:
         """The score in an answer; raises `PeerError` for an answer that is not one to an open request.
@@ -139,13 +139,11 @@ class ScoreClient:
         asked = self._open.get(answer.request)
         if asked is None:
             raise PeerError("a score came that was not asked for, or was opened already")
-        if answer.departments != asked.offer.departments or answer.missing != asked.offer.missing:
-            raise PeerError("a score is over another set of departments than was asked")
-        total = self._decrypt(answer)
+        total = self._decrypt(answer, len(asked.offer.departments))
         log_odds = (
             total
             + float(self._own.log_odds(self._book, [asked.enterprise_id])[0])
-            + sum(self._means[ParticipantId(name)] for name in answer.missing)
+            + sum(self._means[ParticipantId(name)] for name in asked.offer.missing)
         )
         del self._open[answer.request]
         scale, values = PointsScale(), np.array([log_odds])
@@ -156,8 +154,8 @@ class ScoreClient:
             points=int(scale.points(values)[0]),
             probability_of_default=float(scale.probability_of_default(scale.score(values))[0]),
             log_odds_default=log_odds,
-            departments=tuple(ParticipantId(name) for name in answer.departments),
-            missing=tuple(ParticipantId(name) for name in answer.missing),
+            departments=tuple(ParticipantId(name) for name in asked.offer.departments),
+            missing=tuple(ParticipantId(name) for name in asked.offer.missing),
         )
 
     def _check(self, offer: Offer) -> None:
@@ -167,17 +165,18 @@ class ScoreClient:
                 raise PeerError("an offer does not list departments in order, each once")
         if tuple(sorted((*offer.departments, *offer.missing))) != self._run.plan.departments:
             raise PeerError("an offer is not of this model's departments")
+        if len(offer.serials) != len(offer.departments):
+            raise PeerError("an offer does not name one document of each department")
 
-    def _seal(self, enterprise_id: EnterpriseId, request_id: RequestId, department: str) -> bytes:
-        name = ParticipantId(department)
+    def _seal(self, enterprise_id: EnterpriseId, request_id: RequestId, name: ParticipantId) -> bytes:
         context = box_context(request_id, self._run.me, self._version, name)
         recipient = self._run.documents[name].identity
         return seal(recipient, enterprise_id.encode("ascii"), label=Label.SEALED_REQUEST, context=context)
 
-    def _decrypt(self, answer: ScoreAnswer) -> float:
+    def _decrypt(self, answer: ScoreAnswer, departments: int) -> float:
         """The sum of partials as log-odds. The ciphertext is checked before the key touches it."""
         ciphertext = self._key.public.decode_ciphertext(answer.ciphertext)
-        plaintext = self._key.decrypt_below(ciphertext, len(answer.departments) << _WORD_BITS)
+        plaintext = self._key.decrypt_below(ciphertext, departments << _WORD_BITS)
         word = plaintext % (1 << _WORD_BITS)
         signed = word - (1 << _WORD_BITS) if word >> (_WORD_BITS - 1) else word
         if abs(signed) >> (_SUM_BITS - 1):

@@ -19,7 +19,7 @@ from typing import Final
 
 from crypto.errors import MaskContextReused, PeerError, ProtectionUnavailable, ProtocolStateError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
-from models.wire.online import MAXIMUM_LIFETIME_SECONDS
+from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from participants.department.answered import TABLE, claim_set
 
 KEPT_SECONDS: Final = 2 * MAXIMUM_LIFETIME_SECONDS

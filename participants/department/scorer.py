@@ -30,7 +30,7 @@ from typing import Final, Protocol, Self
 
 import numpy as np
 
-from crypto.errors import MalformedMessage, PeerError, ProtocolStateError, SignatureInvalid, UntrustedKey
+from crypto.errors import MalformedMessage, PeerError, ProtocolStateError, UntrustedKey
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role, RunId
 from crypto.identity import Identity, ParticipantDocument, check_pinned
 from crypto.labels import Label
@@ -40,16 +40,17 @@ from crypto.paillier import Obfuscator, PaillierPublicKey
 from crypto.sealed import unseal
 from models.enterprise_id import parse_enterprise_id
 from models.wire.online import (
-    MAXIMUM_LIFETIME_SECONDS,
     DepartmentAnswer,
     RelayedRequest,
-    ScoreStatement,
-    box_context,
-    box_digest,
-    digest_of_boxes,
-    request_digest,
 )
 from models.wire.plan import require_enough_departments
+from models.wire.score_statement import (
+    MAXIMUM_LIFETIME_SECONDS,
+    ScoreStatement,
+    SignedStatement,
+    box_context,
+    request_digest,
+)
 from models.wire.steps import Purpose
 from models.wire.training import Turn
 from participants.clock import Clock
@@ -87,10 +88,16 @@ class ScoredModel:
             bank: PaillierPublicKey(self.run.documents[bank].paillier_modulus or 0) for bank in self.run.plan.bank_ids
         }
 
-    def bank(self, name: ParticipantId) -> ParticipantDocument:
-        """A bank's verified document; raises `UntrustedKey` if it is no bank of this model."""
+    def bank(self, name: ParticipantId, serial: int) -> ParticipantDocument:
+        """A bank's document of this serial; raises `UntrustedKey` if it has none, or is no bank of this model."""
         if name not in self.bank_keys:
             raise UntrustedKey("a score is asked for by somebody who is no bank of this model")
+        return self.document(name, serial)
+
+    def document(self, name: ParticipantId, serial: int) -> ParticipantDocument:
+        """A participant's document of this serial; raises `UntrustedKey` if there is none."""
+        if serial != 1:
+            raise UntrustedKey("a score request names a document that is not here")
         return self.run.documents[name]
 
 
@@ -99,6 +106,7 @@ class Asked:
     """One request while it is checked. What is read from it is verified by the very reading."""
 
     relayed: RelayedRequest
+    signed: SignedStatement
     model: ScoredModel
     record: RequestRecord
     now: float
@@ -106,12 +114,17 @@ class Asked:
     @property
     def bank(self) -> ParticipantId:
         """Whom the request says that it is from; `signed_by_the_pinned_bank` holds it to that."""
-        return ParticipantId(self.relayed.bank)
+        return self.signed.claimed.bank
 
     @cached_property
     def statement(self) -> ScoreStatement:
         """What the bank signed."""
-        return ScoreStatement.verify(self.relayed.document, self.model.bank(self.bank).identity)
+        return self.signed.verify(self.model.bank(self.bank, self.signed.claimed.bank_serial).identity)
+
+    @cached_property
+    def departments(self) -> tuple[ParticipantId, ...]:
+        """The set S."""
+        return self.statement.departments(self.model.run.plan.department_ids)
 
     @cached_property
     def digest(self) -> bytes:
@@ -131,11 +144,11 @@ class Asked:
 
 
 def signed_by_the_pinned_bank(asked: Asked) -> None:
-    """The bank that is named signed these very bytes, is pinned at this moment, and asks by this model."""
-    named = asked.model.bank(asked.bank)
-    check_pinned(named.identity, asked.model.run.home.pinned_fingerprint(asked.bank))
-    if asked.statement.bank != asked.bank or asked.statement.model_version != asked.model.version:
-        raise SignatureInvalid("a score request was signed for another bank or model than it is sent as")
+    """The bank that is named signed these very bytes, is pinned at this moment, and is a bank of this model."""
+    check_pinned(
+        asked.model.bank(asked.bank, asked.statement.bank_serial).identity,
+        asked.model.run.home.pinned_fingerprint(asked.bank),
+    )
 
 
 def not_expired(asked: Asked) -> None:
@@ -155,16 +168,14 @@ def under_the_bank_s_own_key(asked: Asked) -> None:
 
 def set_is_large_enough(asked: Asked) -> None:
     """S is of this model's departments, this one among them, and not below the smallest that hides anything."""
-    require_enough_departments(len(asked.statement.departments))
+    require_enough_departments(len(asked.departments))
     asked.model.run.check_turn(turn_of(asked))
 
 
 def box_is_the_signed_one(asked: Asked) -> None:
     """The sealed enterprise id is the one that the bank put in; anybody could seal another."""
-    digests, departments = asked.relayed.digests, asked.statement.departments
-    mine = box_digest(asked.relayed.box)
-    signed = len(digests) == len(departments) and digest_of_boxes(digests) == asked.statement.boxes
-    if not signed or digests[departments.index(asked.model.run.me)] != mine:
+    place = asked.departments.index(asked.model.run.me)
+    if not asked.statement.holds_box(asked.relayed.box, place, asked.relayed.path):
         raise PeerError("a score request came with another box than the bank signed")
 
 
@@ -180,7 +191,7 @@ def first_use(asked: Asked) -> None:
 
 def same_set_as_before(asked: Asked) -> None:
     """This enterprise was never answered to this bank, by this model, with another set."""
-    asked.record.claim_set(asked.model.version, asked.bank, asked.enterprise_id, asked.statement.departments)
+    asked.record.claim_set(asked.model.version, asked.bank, asked.enterprise_id, asked.departments)
 
 
 CHECKS: Final[tuple[Callable[[Asked], None], ...]] = (
@@ -247,17 +258,16 @@ class Scorer:
 
     def answer(self, relayed: RelayedRequest) -> DepartmentAnswer:
         """Check a request, then look the partial up, mask it and encrypt it; raises a `YurongError` to refuse."""
-        model = self._model(ModelVersion(relayed.model_version))
-        asked = Asked(relayed=relayed, model=model, record=self._record, now=self._clock.now())
+        signed = SignedStatement.read(relayed.document)
+        model = self._model(signed.claimed.model_version)
+        asked = Asked(relayed=relayed, signed=signed, model=model, record=self._record, now=self._clock.now())
         with self._record.recording(expires_at=asked.statement.expires_at):
             for check in CHECKS:
                 check(asked)
             word = masked_partial(asked)
         key = model.bank_keys[asked.bank]
         ciphertext = key.encrypt(word, self._pool(key).take())
-        return DepartmentAnswer(
-            request=asked.digest, department=model.run.me, ciphertext=key.encode_ciphertext(ciphertext)
-        )
+        return DepartmentAnswer(request=asked.digest, ciphertext=key.encode_ciphertext(ciphertext))
 
     def _model(self, version: ModelVersion) -> ScoredModel:
         with self._opening:
@@ -278,7 +288,7 @@ def turn_of(asked: Asked) -> Turn:
         run_id=asked.model.run.plan.run_id,
         round=0,
         attempt=0,
-        departments=asked.statement.departments,
+        departments=asked.departments,
         banks=(asked.bank,),
     )
 
@@ -287,6 +297,6 @@ def masked_partial(asked: Asked) -> int:
     """This department's partial with its mask for this request, mod 2^64."""
     direction = f"{asked.bank}/{asked.statement.request_id}/{asked.digest.hex()}/{asked.enterprise_id}"
     model = asked.model
-    context = model.run.mask_context(turn_of(asked), Purpose.ONLINE, direction, asked.statement.departments)
+    context = model.run.mask_context(turn_of(asked), Purpose.ONLINE, direction, asked.departments)
     word = model.table.words((asked.enterprise_id,)) + model.secrets.zero_sum_mask(context, 1)
     return int(np.uint64(word[0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,15 +14,8 @@ from crypto.identity import Identity, PublicIdentity
 from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
-from models.wire.online import (
-    DepartmentAnswer,
-    RelayedRequest,
-    ScoreRequest,
-    ScoreStatement,
-    box_context,
-    box_digest,
-    digest_of_boxes,
-)
+from models.wire.online import DepartmentAnswer, RelayedRequest, ScoreRequest
+from models.wire.score_statement import ScoreStatement, SignedStatement, bits_of, box_context, tree_of_boxes
 from models.wire.steps import Purpose
 from participants.department.scorer import Asked, turn_of
 
@@ -34,11 +27,13 @@ def forged_requests(
     version: ModelVersion,
     asked: Mapping[ParticipantId, tuple[PublicIdentity, EnterpriseId]],
     *,
+    of: Sequence[ParticipantId],
     expires_at: int,
 ) -> dict[ParticipantId, RelayedRequest]:
     """Requests in the name of `bank`, signed by whoever has `identity`, that may ask each department about another.
 
-    A dishonest bank makes them with its own identity and key, a bureau with those that it put in a bank's place.
+    `of`: the departments of the model. A dishonest bank makes them with its own identity and key, a bureau with those
+    that it put in a bank's place.
     """
     request_id = RequestId(secrets.token_hex(16))
     boxes = {
@@ -50,20 +45,22 @@ def forged_requests(
         )
         for name in sorted(asked)
     }
-    digests = tuple(box_digest(box) for box in boxes.values())
+    tree = tree_of_boxes(boxes.values())
     statement = ScoreStatement(
         request_id=request_id,
         bank=bank,
+        bank_serial=1,
         model_version=version,
         key_fingerprint=key.public.fingerprint(),
         expires_at=expires_at,
-        departments=tuple(boxes),
-        boxes=digest_of_boxes(digests),
+        bits=bits_of(boxes, of),
+        serials=(1,) * len(boxes),
+        boxes=tree.root,
     )
     document = statement.sign(identity)
     return {
-        name: RelayedRequest(bank=bank, model_version=version, document=document, box=box, digests=digests)
-        for name, box in boxes.items()
+        name: RelayedRequest(document=document, box=box, path=path)
+        for (name, box), path in zip(boxes.items(), tree.paths, strict=True)
     }
 
 
@@ -71,10 +68,8 @@ def with_another_enterprise(
     relayed: RelayedRequest, department: ParticipantId, recipient: PublicIdentity, enterprise_id: EnterpriseId
 ) -> RelayedRequest:
     """A bureau's change of a request: anybody can seal, and all that a box is bound to stands in the document."""
-    fields = parse_canonical_json(split_document(relayed.document)[0])
-    context = box_context(
-        RequestId(fields["request_id"]), ParticipantId(relayed.bank), ModelVersion(relayed.model_version), department
-    )
+    claimed = SignedStatement.read(relayed.document).claimed
+    context = box_context(claimed.request_id, claimed.bank, claimed.model_version, department)
     box = seal(recipient, enterprise_id.encode(), label=Label.SEALED_REQUEST, context=context)
     return replace(relayed, box=box)
 
@@ -106,7 +101,7 @@ def partial_masked_for_the_request_alone(asked: Asked) -> int:
     """The weakened department: its mask is bound to the signed document and not to whom it was asked about."""
     model = asked.model
     context = model.run.mask_context(
-        turn_of(asked), Purpose.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.statement.departments
+        turn_of(asked), Purpose.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.departments
     )
     word = model.table.words((asked.enterprise_id,)) + model.secrets.zero_sum_mask(context, 1)
     return int(np.uint64(word[0]))

@@ -1,0 +1,182 @@
+"""What a bank signs to ask for one score: `docs/protocols.md`, "Score of one enterprise".
+
+An RFC 8785 document (`crypto.documents`), so that one signature holds for all departments:
+
+    {"bank": ..., "bank_serial": of the bank's document in force, "boxes": root of the hash tree over the boxes,
+     "departments": S as bits, "expires_at": seconds since 1970, "key_fingerprint": of the Paillier key,
+     "model_version": ..., "request_id": 32 hexadecimal digits, "serials": of the documents of S}
+
+S is a number in hexadecimal digits: bit i, counted from the lowest, stands for the department of place i among all
+departments of the model, sorted. Serials and boxes are in the order of S.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from crypto.documents import parse_canonical_json, sign_document, split_document
+from crypto.errors import MalformedMessage, PeerError
+from crypto.identifiers import ModelVersion, ParticipantId, RequestId, parse_participant_id
+from crypto.identity import Identity, PublicIdentity
+from crypto.labels import Label, labelled
+from crypto.merkle import MerkleTree, leaf_digest, root_of_path
+
+MAXIMUM_LIFETIME_SECONDS: Final = 300
+"""No request is valid for longer."""
+
+MAXIMUM_DEPARTMENTS: Final = 256
+"""So many departments has a model at most."""
+
+MAXIMUM_DOCUMENT_BYTES: Final = 1 << 12
+
+MAXIMUM_SERIAL: Final = (1 << 31) - 1
+"""Of a participant's documents."""
+
+_FIELDS: Final = frozenset(
+    {
+        "bank",
+        "bank_serial",
+        "boxes",
+        "departments",
+        "expires_at",
+        "key_fingerprint",
+        "model_version",
+        "request_id",
+        "serials",
+    }
+)
+_HALF_DIGEST: Final = re.compile(r"[0-9a-f]{32}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_BITS: Final = re.compile(rf"[1-9a-f][0-9a-f]{{0,{MAXIMUM_DEPARTMENTS // 4 - 1}}}")
+_LATEST_EXPIRY: Final = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreStatement:
+    """What a bank signs.
+
+    bits: S, see above. serials: of the documents of S. boxes: the root of the tree over the sealed ids.
+    """
+
+    request_id: RequestId
+    bank: ParticipantId
+    bank_serial: int
+    model_version: ModelVersion
+    key_fingerprint: bytes
+    expires_at: int
+    bits: int
+    serials: tuple[int, ...]
+    boxes: bytes
+
+    def sign(self, identity: Identity) -> bytes:
+        """The signed document."""
+        fields = {
+            "bank": self.bank,
+            "bank_serial": self.bank_serial,
+            "boxes": self.boxes.hex(),
+            "departments": f"{self.bits:x}",
+            "expires_at": self.expires_at,
+            "key_fingerprint": self.key_fingerprint.hex(),
+            "model_version": self.model_version,
+            "request_id": self.request_id,
+            "serials": list(self.serials),
+        }
+        return sign_document(identity, Label.SCORE_REQUEST, fields)
+
+    @classmethod
+    def verify(cls, document: bytes, bank: PublicIdentity) -> ScoreStatement:
+        """The statement in `document`, if `bank` signed these very bytes.
+
+        Raises `SignatureInvalid` and `MalformedMessage`.
+        """
+        return SignedStatement.read(document).verify(bank)
+
+    def departments(self, of: Sequence[ParticipantId]) -> tuple[ParticipantId, ...]:
+        """S, among the sorted departments of the model; raises `PeerError` if these are fewer than it names."""
+        if self.bits >> len(of):
+            raise PeerError("a score is asked of departments that are not this model's")
+        return tuple(name for place, name in enumerate(of) if self.bits >> place & 1)
+
+    def holds_box(self, sealed: bytes, place: int, path: bytes) -> bool:
+        """Whether the bank signed `sealed` as the box of this place in S. Raises `PeerError` for an impossible path."""
+        return root_of_path(leaf_digest(sealed), place, len(self.serials), path) == self.boxes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """A document whose signature is not verified yet: it says whose key to verify it with, and nothing else counts."""
+
+    claimed: ScoreStatement
+    body: bytes
+    signature: bytes
+
+    @classmethod
+    def read(cls, document: bytes) -> SignedStatement:
+        """Raises `MalformedMessage` for all that is not one signed statement in its one form."""
+        body, signature = split_document(document, maximum_bytes=MAXIMUM_DOCUMENT_BYTES)
+        return cls(_statement(parse_canonical_json(body, maximum_bytes=MAXIMUM_DOCUMENT_BYTES)), body, signature)
+
+    def verify(self, bank: PublicIdentity) -> ScoreStatement:
+        """The statement, if `bank` signed these very bytes; raises `SignatureInvalid`."""
+        bank.verify(Label.SCORE_REQUEST, self.body, self.signature)
+        return self.claimed
+
+
+def bits_of(departments: Iterable[ParticipantId], of: Sequence[ParticipantId]) -> int:
+    """S as bits among the sorted departments `of` a model; raises `PeerError` if one is not of them."""
+    places = {name: place for place, name in enumerate(of)}
+    try:
+        return sum(1 << place for place in {places[name] for name in departments})
+    except KeyError:
+        raise PeerError("a score is asked of departments that are not this model's") from None
+
+
+def tree_of_boxes(boxes: Iterable[bytes]) -> MerkleTree:
+    """The tree over sealed enterprise ids in the order of S: its root is signed, its paths go along with the boxes."""
+    return MerkleTree.of([leaf_digest(sealed) for sealed in boxes])
+
+
+def box_context(request_id: RequestId, bank: ParticipantId, version: ModelVersion, department: ParticipantId) -> bytes:
+    """What an enterprise id is sealed under: a box is of no use in another request, by whomever."""
+    parts = (request_id, bank, version, department)
+    return labelled(Label.SCORE_REQUEST, *(part.encode() for part in parts))
+
+
+def request_digest(document: bytes) -> bytes:
+    """The SHA-256 (32 bytes) that stands for a request: of the signed document as it was received."""
+    return hashlib.sha256(document).digest()
+
+
+def _statement(fields: dict[str, object]) -> ScoreStatement:
+    if fields.keys() != _FIELDS:
+        raise MalformedMessage("a score request has other fields than it should")
+    bits, serials = int(_text(fields["departments"], _BITS), 16), fields["serials"]
+    if not isinstance(serials, list) or len(serials) != bits.bit_count():
+        raise MalformedMessage("a score request does not name one document of each department")
+    return ScoreStatement(
+        request_id=RequestId(_text(fields["request_id"], _HALF_DIGEST)),
+        bank=parse_participant_id(_text(fields["bank"])),
+        bank_serial=_number(fields["bank_serial"], 1, MAXIMUM_SERIAL),
+        model_version=ModelVersion(_text(fields["model_version"], _HALF_DIGEST)),
+        key_fingerprint=bytes.fromhex(_text(fields["key_fingerprint"], _DIGEST)),
+        expires_at=_number(fields["expires_at"], 0, _LATEST_EXPIRY - 1),
+        bits=bits,
+        serials=tuple(_number(serial, 1, MAXIMUM_SERIAL) for serial in serials),
+        boxes=bytes.fromhex(_text(fields["boxes"], _DIGEST)),
+    )
+
+
+def _text(value: object, pattern: re.Pattern[str] | None = None) -> str:
+    if not isinstance(value, str) or (pattern is not None and pattern.fullmatch(value) is None):
+        raise MalformedMessage("a field of a score request has not its form")
+    return value
+
+
+def _number(value: object, least: int, most: int) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise MalformedMessage("a number of a score request is none that it could be")
+    return value
