@@ -8,7 +8,8 @@
 
 Everybody who deals with a participant pins the fingerprint of its identity, compared once by another
 channel. The participant's document is signed by that identity, so a bureau that relays documents can put
-neither an identity of its own nor an encryption key of its own in a bank's place.
+neither an identity of its own nor an encryption key of its own in a bank's place. A document has a serial: who pinned
+one takes none that is older.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
+from crypto.certificates import check_certificate, check_node_key, parse_address
 from crypto.documents import JsonObject, parse_canonical_json, sign_document, split_document
 from crypto.errors import MalformedMessage, SignatureInvalid, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
@@ -27,10 +29,23 @@ from crypto.paillier import MAXIMUM_BITS, MINIMUM_BITS
 from crypto.secret import Secret
 
 KEY_BYTES: Final = 32
-MAXIMUM_DOCUMENT_BYTES: Final = 8192
+MAXIMUM_DOCUMENT_BYTES: Final = 1 << 14
 MAXIMUM_TITLE_CHARACTERS: Final = 200
+MAXIMUM_SERIAL: Final = (1 << 31) - 1
 
-_COMMON_FIELDS: Final = frozenset({"agreement_key", "participant_id", "role", "signing_key", "title"})
+_COMMON_FIELDS: Final = frozenset(
+    {
+        "address",
+        "agreement_key",
+        "certificate",
+        "node_key",
+        "participant_id",
+        "role",
+        "serial",
+        "signing_key",
+        "title",
+    }
+)
 _BANK_FIELDS: Final = _COMMON_FIELDS | {"lattice_key_fingerprint", "paillier_modulus"}
 
 _FIELD_PRIME: Final = 2**255 - 19
@@ -165,6 +180,10 @@ class ParticipantDocument:
 
     participant_id, role, title: who it is, the title for people.
     identity: its public identity, which signs the document.
+    serial: 1 to 2^31 - 1; each document of a participant has a higher one than those before it.
+    address: where its HTTPS service listens, `https://host:port`, or nothing.
+    certificate: its TLS certificate for that host (`crypto.certificates`; DER), exactly if it has an address.
+    node_key: public key of its Flower node (P-384, DER SubjectPublicKeyInfo), or nothing. The bureau has none.
     paillier_modulus: n, 3072 to 4096 bits. Banks only, and every bank.
     lattice_key_fingerprint: SHA-256 (32 bytes) of its BFV public key. Banks only, and every bank.
     """
@@ -173,6 +192,10 @@ class ParticipantDocument:
     role: Role
     title: str
     identity: PublicIdentity
+    serial: int = 1
+    address: str = ""
+    certificate: bytes = b""
+    node_key: bytes = b""
     paillier_modulus: int | None = None
     lattice_key_fingerprint: bytes | None = None
 
@@ -186,6 +209,20 @@ class ParticipantDocument:
         if (self.lattice_key_fingerprint is not None) is not is_bank:
             raise MalformedMessage("a bank's document names a lattice key, and no other's does")
         self._check_keys()
+
+        self._check_node()
+
+    def _check_node(self) -> None:
+        if not 1 <= self.serial <= MAXIMUM_SERIAL:
+            raise MalformedMessage("a document's serial is 1 to 2147483647")
+        if (self.address == "") is not (self.certificate == b""):
+            raise MalformedMessage("a document has an address and a certificate, or neither")
+        if self.address:
+            check_certificate(self.certificate, parse_address(self.address).host)
+        if self.node_key:
+            if self.role is Role.BUREAU:
+                raise MalformedMessage("the bureau has no node key")
+            check_node_key(self.node_key)
 
     def _check_keys(self) -> None:
         modulus, fingerprint = self.paillier_modulus, self.lattice_key_fingerprint
@@ -215,11 +252,15 @@ class ParticipantDocument:
         document.identity.verify(Label.PARTICIPANT_DOCUMENT, body, signature)
         return document
 
-    def _fields(self) -> dict[str, str]:
-        fields = {
+    def _fields(self) -> dict[str, str | int]:
+        fields: dict[str, str | int] = {
+            "address": self.address,
             "agreement_key": self.identity.agreement_key.hex(),
+            "certificate": self.certificate.hex(),
+            "node_key": self.node_key.hex(),
             "participant_id": str(self.participant_id),
             "role": str(self.role),
+            "serial": self.serial,
             "signing_key": self.identity.signing_key.hex(),
             "title": self.title,
         }
@@ -233,8 +274,8 @@ class ParticipantDocument:
     def _from_fields(cls, fields: JsonObject) -> Self:
         if fields.keys() not in (_COMMON_FIELDS, _BANK_FIELDS):
             raise MalformedMessage("a participant's document has other fields than it should")
-        if not all(isinstance(value, str) for value in fields.values()):
-            raise MalformedMessage("a participant's document holds something else than text")
+        if not all(type(value) is (int if name == "serial" else str) for name, value in fields.items()):
+            raise MalformedMessage("a participant's document holds values of another type than it should")
         try:
             role = Role(fields["role"])
         except ValueError as error:
@@ -250,6 +291,10 @@ class ParticipantDocument:
             identity=PublicIdentity(
                 signing_key=_unhex(fields["signing_key"]), agreement_key=_unhex(fields["agreement_key"])
             ),
+            serial=fields["serial"],
+            address=fields["address"],
+            certificate=_unhex(fields["certificate"]),
+            node_key=_unhex(fields["node_key"]),
             **bank,
         )
         if document._fields() != fields:

@@ -11,7 +11,8 @@ class Label(StrEnum):
     """
 
     # Signatures.
-    PARTICIPANT_DOCUMENT = "yurong/1/sign/participant-document"
+    PARTICIPANT_DOCUMENT = "yurong/2/sign/participant-document"
+    DOCUMENT_SUCCESSION = "yurong/1/sign/document-succession"
     SIGNED_DOCUMENT = "yurong/1/sign/document"
     ENVELOPE = "yurong/1/sign/envelope"
     SCORE_REQUEST = "yurong/1/sign/score-request"
@@ -29,6 +30,11 @@ class Label(StrEnum):
     MASK = "yurong/1/derive/pairwise-mask"
     SHORT_MASK = "yurong/1/derive/pairwise-mask-in-one-block"
     GROUP_PAD = "yurong/1/derive/group-pad"
+
+    # What lies on a participant's own disk.
+    KEPT_KEY = "yurong/1/keep/data-key"
+    KEPT_FILE = "yurong/1/keep/file"
+    KEPT_TLS_KEY = "yurong/1/keep/tls-key"
 
     # Hashes.
     MASK_CONTEXT = "yurong/1/hash/mask-context"

@@ -44,7 +44,7 @@ def test_a_participants_document() -> None:
     )
     assert (
         hashlib.sha256(document.sign(FIRST)).hexdigest()
-        == "4174cbce58a5647163066a500cb32d580ee9aa1047b8c350f3f508341d990014"
+        == "8a397d45c58613234b4063c048cc61c567aeaa726ac35922721594f387c34315"
     )
 
 
