@@ -1,0 +1,27 @@
+"""What departments and banks set alike."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from models.hosting.settings import HostSettings
+
+
+class ParticipantSettings(HostSettings):
+    """Settings of a department's or a bank's node."""
+
+    bureau: str = Field("bureau", description="The bureau's participant id; its document is pinned here.")
+    fleet_address: str = Field(
+        "",
+        description="host:port of the bureau's edge, through which this node takes part in training. "
+        "Empty: no training, scores only.",
+    )
+    fleet_poll_seconds: float = Field(
+        0.2, ge=0.05, le=60, description="Pause between two looks for a message of a run, in seconds."
+    )
+    supernode_port: int = Field(
+        9094, ge=1, le=65535, description="Port on loopback between the SuperNode and this node's executor."
+    )
+    lattice_workers: int = Field(
+        0, ge=0, le=256, description="Processes for encrypted arithmetic in training. 0: one for each core."
+    )
