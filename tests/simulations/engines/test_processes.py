@@ -14,7 +14,7 @@ import pytest
 from simulations.engines.errors import EngineNotStarted
 from simulations.engines.processes import Daemons, free_ports
 
-APPS = Path(__file__).parent / "apps"
+APPS = Path(__file__).parents[2] / "models" / "hosting" / "apps"
 
 
 @pytest.fixture(autouse=True)

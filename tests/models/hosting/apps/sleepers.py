@@ -37,5 +37,14 @@ def parent() -> None:
     time.sleep(600)
 
 
+def same_session_parent() -> None:
+    """Leaves a child in its own session, as Flower's SuperExec does."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    draft = Path(sys.argv[1] + ".draft")
+    draft.write_text(str(child.pid))
+    draft.rename(sys.argv[1])
+    time.sleep(600)
+
+
 def failing() -> None:
     sys.exit("it cannot be done")
