@@ -1,0 +1,42 @@
+"""The bureau's database: runs, models and who made them, score requests. No enterprise is in any of it.
+
+| table           | one row is                                                             |
+|-----------------|------------------------------------------------------------------------|
+| `runs`          | a training run and how far it came                                     |
+| `models`        | a model, and whether scores are given by it                            |
+| `model_members` | a participant of a model: its signed document and block's fingerprint  |
+| `requests`      | a score request: who asked, when, by which model, and what came of it  |
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+from models.hosting.database import Database, database_url
+from models.hosting.migrations import Schema
+
+SCHEMA: Final = Schema("coordinator.database.migrations", "yurong bureau migrate")
+
+
+class BureauHome(Protocol):
+    """The bureau's home, as far as its database needs it."""
+
+    @property
+    def directory(self) -> Path:
+        """Where it is."""
+        ...
+
+
+def open_database(home: BureauHome) -> Database:
+    """The bureau's database; raises `SchemaOutdated` unless its tables are this release's."""
+    database = Database(database_url(home.directory), SCHEMA)
+    database.check_schema()
+    return database
+
+
+def create_database(home: BureauHome) -> None:
+    """Make the tables for a new home."""
+    database = Database(database_url(home.directory), SCHEMA)
+    database.migrate()
+    database.close()

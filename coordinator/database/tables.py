@@ -1,0 +1,61 @@
+"""The tables of the bureau's database. Their form changes by a revision in `migrations` only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from models.hosting.database import Seconds, new_metadata
+
+metadata: Final = new_metadata()
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("plan", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("flower_run_id", Text),  # of its last attempt, in decimal digits: Flower's ids have 64 bits and no sign
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", Seconds, nullable=False),
+    Column("updated_at", Seconds, nullable=False),
+)
+
+models: Final = Table(
+    "models",
+    metadata,
+    Column("model_version", String(32), primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("model_card", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("proposed_at", Seconds, nullable=False),
+    Column("approved_at", Seconds),
+    Column("approved_by", Text),
+    Column("retired_at", Seconds),
+    CheckConstraint("state IN ('proposed', 'approved', 'retired')", name="state"),
+)
+
+model_members: Final = Table(
+    "model_members",
+    metadata,
+    Column("model_version", String(32), ForeignKey("models.model_version"), primary_key=True),
+    Column("participant_id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # signed, as it was verified in the model's run
+    Column("block_fingerprint", LargeBinary(32)),
+)
+
+requests: Final = Table(
+    "requests",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("bank", Text, nullable=False),
+    Column("model_version", String(32), nullable=False),
+    Column("received_at", Seconds, nullable=False),
+    Column("answered_at", Seconds),
+    Column("outcome", Text),  # `answered`, or what kind of problem it came to
+    Column("missing", Text),  # a JSON list: departments of the model that did not take part
+    Index(None, "received_at"),
+)
