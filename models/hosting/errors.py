@@ -5,8 +5,6 @@
     │   ├── TlsUnusable            a certificate or private key that no connection can be made with
     │   ├── ListenRefused          the address cannot be listened on
     │   ├── SettingsRefused        a node's settings that are missing, or cannot be understood
-    │   ├── DatabaseUnusable       a database that is not there, not ours to read, or of another kind
-    │   ├── SchemaOutdated         a database whose tables are of another release, or not made yet
     │   ├── RequestRefused         what a handler raises to answer with one problem of the table
     │   └── RemoteProblem          the other side answered with a problem
     ├── ProtectionUnavailable
@@ -45,18 +43,6 @@ class TlsUnusable(HostingError):
 
 class ListenRefused(HostingError):
     """The address cannot be listened on: taken, not of this machine, or not the loopback where it must be."""
-
-
-class SettingsRefused(HostingError):
-    """A node's settings are missing or cannot be understood. The message names the key, never a value."""
-
-
-class DatabaseUnusable(HostingError):
-    """A database cannot be opened, read or written. The message holds nothing of its address or of a record."""
-
-
-class SchemaOutdated(HostingError):
-    """A database's tables are of an earlier or later release, or not there; the advice is the command that helps."""
 
 
 class RequestRefused(HostingError):
