@@ -3,6 +3,7 @@
     home.json            who this participant is
     pins.json            fingerprints of the identities that it deals with, compared by another channel
     keys/                private keys, mode 0600
+    node.sqlite          its database, unless `database.url` names another
     data/                its records
     runs/<run id>/       what it keeps of each run
     models/<version>/    its block of each finished model
@@ -26,6 +27,7 @@ from crypto.errors import MalformedMessage, ProtectionUnavailable, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.identity import Identity, PublicIdentity, parse_fingerprint
 from participants.keys import BankKeys, private_file
+from participants.node_database import create_node_database
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Home:
         if role is Role.BANK:
             BankKeys.generate().save(directory / "keys")
         private_file(directory / "pins.json", b"{}")
+        create_node_database(directory, role)
         about = {"participant_id": participant_id, "role": role, "title": title}
         private_file(directory / "home.json", json.dumps(about, ensure_ascii=False).encode())
         return home
