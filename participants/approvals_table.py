@@ -21,6 +21,7 @@ def approvals_table(metadata: MetaData) -> Table:
         Column("seen_at", Seconds, nullable=False),
         Column("decided_at", Seconds),
         Column("decided_by", Text),  # the operator, or the policy
-        Column("attempts", Integer, nullable=False, server_default="0"),  # to join before it was decided
+        Column("reason", Text),  # of a refusal
+        Column("attempts", Integer, nullable=False, server_default="0"),  # the last one that was begun here
         CheckConstraint("state IN ('pending', 'approved', 'refused')", name="state"),
     )

@@ -18,6 +18,9 @@ runs: Final = Table(
     Column("state", Text, nullable=False),
     Column("flower_run_id", Text),  # of its last attempt, in decimal digits: Flower's ids have 64 bits and no sign
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("restarts", Integer, nullable=False, server_default="0"),  # without progress in between
+    Column("rounds", Integer, nullable=False, server_default="0"),  # finished, when it was started last
+    Column("reason", Text),  # of a run that failed or was refused
     Column("created_at", Seconds, nullable=False),
     Column("updated_at", Seconds, nullable=False),
 )

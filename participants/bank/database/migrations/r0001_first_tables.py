@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("decided_at", sa.BigInteger()),
         sa.Column("decided_by", sa.Text()),
+        sa.Column("reason", sa.Text()),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint("state IN ('pending', 'approved', 'refused')", name=op.f("ck_approvals_state")),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_approvals")),
