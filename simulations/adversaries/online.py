@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,11 @@ def forged_requests(
         name: RelayedRequest(document=document, box=box, path=path)
         for (name, box), path in zip(boxes.items(), tree.paths, strict=True)
     }
+
+
+def restated(document: bytes, identity: Identity, **changes: Any) -> bytes:
+    """The document with other fields of its `ScoreStatement`, signed by `identity`."""
+    return replace(SignedStatement.read(document).claimed, **changes).sign(identity)
 
 
 def with_another_enterprise(

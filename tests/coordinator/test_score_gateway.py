@@ -15,7 +15,9 @@ from crypto.errors import (
     UntrustedKey,
 )
 from crypto.identifiers import ParticipantId
+from crypto.identity import Identity
 from models.wire.online import DepartmentAnswer, OfferRequest, ScoreRequest
+from simulations.adversaries.online import restated
 from simulations.online import LocalPost, OnlineFederation, served_model
 from simulations.online_rehearsal import OnlineRehearsal
 
@@ -56,22 +58,27 @@ def test_an_offer_names_who_is_up_and_who_is_missing(rehearsal: OnlineRehearsal,
         online.offer()
 
 
-def test_a_model_or_bank_that_is_not_served_is_refused(online: OnlineFederation, request_: ScoreRequest) -> None:
+def test_a_model_or_bank_that_is_not_served_is_refused(
+    rehearsal: OnlineRehearsal, online: OnlineFederation, request_: ScoreRequest
+) -> None:
     with pytest.raises(PeerError):
         online.gateway.offer(OfferRequest(model_version="0" * 32))
-    with pytest.raises(PeerError):
-        online.gateway.score(replace(request_, model_version="0" * 32))
-    with pytest.raises(UntrustedKey):
-        online.gateway.score(replace(request_, bank="bank-09"))
+    identity = rehearsal.home(rehearsal.bank).identity()
+    for error, changes in ((PeerError, {"model_version": "0" * 32}), (UntrustedKey, {"bank": "bank-09"})):
+        with pytest.raises(error):
+            online.gateway.score(replace(request_, document=restated(request_.document, identity, **changes)))
 
 
 def test_a_request_that_the_bank_did_not_sign_bothers_no_department(
-    rehearsal: OnlineRehearsal, online: OnlineFederation, request_: ScoreRequest
+    online: OnlineFederation, request_: ScoreRequest
 ) -> None:
+    stranger = restated(request_.document, Identity.generate())
     with pytest.raises(SignatureInvalid):
-        online.gateway.score(replace(request_, bank=rehearsal.drawn.banks[1]))
+        online.gateway.score(replace(request_, document=stranger))
     with pytest.raises(MalformedMessage):
         online.gateway.score(replace(request_, boxes=request_.boxes[1:]))
+    with pytest.raises(PeerError, match="other boxes"):
+        online.gateway.score(replace(request_, boxes=request_.boxes[::-1]))
     assert online.client.open(online.gateway.score(request_)).missing == ()
 
 
@@ -88,13 +95,12 @@ def test_a_department_that_answers_with_no_ciphertext_is_named(
         gateway.score(request_)
 
 
-def test_an_answer_of_another_length_department_or_request_is_refused(
+def test_an_answer_of_another_length_or_request_is_refused(
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     changes: list[Change] = [
         lambda answer: replace(answer, ciphertext=answer.ciphertext[1:]),
         lambda answer: replace(answer, ciphertext=b""),
-        lambda answer: replace(answer, department="department-01"),
         lambda answer: replace(answer, request=bytes(32)),
     ]
     for change in changes:

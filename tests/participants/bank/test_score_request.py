@@ -53,19 +53,6 @@ def test_an_answer_is_opened_once_and_only_if_it_was_asked_for(
         online.client.open(answer)
 
 
-def test_an_answer_over_another_set_is_refused(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
-    answer = answer_to(rehearsal, online)
-    fewer, first = answer.departments[1:], answer.departments[:1]
-    for other in (
-        replace(answer, departments=fewer),
-        replace(answer, missing=first),
-        replace(answer, departments=fewer, missing=first),
-    ):
-        with pytest.raises(PeerError, match="another set"):
-            online.client.open(other)
-    online.client.open(answer)
-
-
 def encoded(number: int, public: PaillierPublicKey) -> bytes:
     return number.to_bytes(public.ciphertext_bytes, "big")
 
@@ -122,12 +109,14 @@ def test_requests_that_expired_long_ago_are_forgotten(rehearsal: OnlineRehearsal
 def test_an_offer_names_departments_that_the_client_knows(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
     everybody = rehearsal.drawn.departments
     for offer in (
-        Offer(departments=everybody[:3], missing=()),
-        Offer(departments=everybody[::-1], missing=()),
-        Offer(departments=(*everybody, "zz"), missing=()),
-        Offer(departments=everybody, missing=everybody[:1]),
+        Offer(departments=everybody[:3], serials=(1,) * 3, missing=()),
+        Offer(departments=everybody[::-1], serials=(1,) * 4, missing=()),
+        Offer(departments=(*everybody, "zz"), serials=(1,) * 5, missing=()),
+        Offer(departments=everybody, serials=(1,) * 4, missing=everybody[:1]),
+        Offer(departments=everybody, serials=(1,) * 3, missing=()),
     ):
         with pytest.raises(PeerError):
             online.client.request(rehearsal.enterprise(0), offer)
+    too_few = Offer(departments=everybody[:2], serials=(1, 1), missing=everybody[2:])
     with pytest.raises(ProtectionUnavailable):
-        online.client.request(rehearsal.enterprise(0), Offer(departments=everybody[:2], missing=everybody[2:]))
+        online.client.request(rehearsal.enterprise(0), too_few)

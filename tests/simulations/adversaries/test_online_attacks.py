@@ -32,7 +32,7 @@ from simulations.adversaries.online import (
 )
 from simulations.adversaries.paillier import factor_from_one_decryption
 from simulations.online import OnlineFederation
-from simulations.online_rehearsal import OnlineRehearsal, relayed
+from simulations.online_rehearsal import OnlineRehearsal
 
 FALSE_ALARM = 1e-6
 """How often the test of uniformity fails though all is well."""
@@ -45,7 +45,7 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
 
 def request_to(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return relayed(online.client.request(enterprise, rehearsal.offer()), department)
+    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()), department)
 
 
 def forged(
@@ -61,6 +61,7 @@ def forged(
         rehearsal.bank,
         rehearsal.drawn.version,
         {name: (rehearsal.home(name).identity().public, enterprise) for name, enterprise in asked.items()},
+        of=rehearsal.drawn.departments,
         expires_at=int(rehearsal.clock.now()) + 30,
     )
 
@@ -163,7 +164,7 @@ def test_a_bureau_prolongs_no_request(rehearsal: OnlineRehearsal, online: Online
         online.gateway.score(longer)
     for name in rehearsal.drawn.departments:
         with pytest.raises(SignatureInvalid):
-            online.scorers[name].answer(relayed(longer, name))
+            online.scorers[name].answer(rehearsal.relayed(longer, name))
 
 
 def test_a_bureau_has_a_bank_score_another_enterprise_only_where_boxes_are_not_compared(
@@ -173,7 +174,7 @@ def test_a_bureau_has_a_bank_score_another_enterprise_only_where_boxes_are_not_c
     request = online.client.request(rehearsal.enterprise(asked_about), rehearsal.offer())
     changed = {
         name: with_another_enterprise(
-            relayed(request, name),
+            rehearsal.relayed(request, name),
             name,
             rehearsal.home(name).identity().public,
             rehearsal.enterprise(put_in_its_place),
@@ -244,14 +245,14 @@ def test_a_bank_and_a_bureau_open_one_departments_answer_and_find_a_uniform_word
     with monkeypatch.context() as patch:
         patch.setattr(scorer_module, "masked_partial", partial_without_a_mask)
         request = online.client.request(rehearsal.enterprise(row), rehearsal.offer())
-        answer = online.scorers[department].answer(relayed(request, department))
+        answer = online.scorers[department].answer(rehearsal.relayed(request, department))
         assert signed(opened(answer, rehearsal.key)) == rehearsal.drawn.partials[3, row]
 
     # The same question again and again, so that whatever is left of the partial would add up.
     words = []
     for _ in range(160):
         request = online.client.request(rehearsal.enterprise(row), rehearsal.offer())
-        words.append(opened(online.scorers[department].answer(relayed(request, department)), rehearsal.key))
+        words.append(opened(online.scorers[department].answer(rehearsal.relayed(request, department)), rehearsal.key))
     for shift in (0, 24, 60):
         counts = [0] * 16
         for word in words:
