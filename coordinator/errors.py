@@ -8,7 +8,10 @@ YurongError
     ├── NothingToResume        a run without a checkpoint
     ├── DepartmentUnavailable  a department gave no answer to a score request
     ├── DepartmentRefused      a department refused a score request
+    ├── BadAnswer              a department answered a score request with something that is no answer
     └── GatewayBusy            a bank has too many requests waiting
+
+The last four are also `models.hosting.errors.RequestRefused`: each names the problem that the bank is answered with.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +20,9 @@ from pathlib import Path
 
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
+from models.hosting import problems
+from models.hosting.errors import RequestRefused
+from models.hosting.problems import ProblemKind
 
 
 class CoordinatorError(YurongError):
@@ -74,27 +80,32 @@ class NothingToResume(CoordinatorError):
         super().__init__(f"no checkpoint in {directory}", advice="Start a new run.")
 
 
-class DepartmentUnavailable(CoordinatorError):
+class DepartmentUnavailable(CoordinatorError, RequestRefused):
     """A department of S gave no usable answer to a score request. `lost`: reason by department."""
 
     def __init__(self, lost: Mapping[ParticipantId, LossReason]) -> None:
         names = ", ".join(f"{name} ({reason})" for name, reason in sorted(lost.items()))
-        super().__init__(f"no answer from {names}", advice="Ask for another offer; it leaves out who is down.")
+        super().__init__(problems.DEPARTMENT_UNAVAILABLE, f"no answer from {names}")
         self.lost = dict(lost)
 
 
-class DepartmentRefused(CoordinatorError):
-    """A department refused a score request. `code`: the slug of its problem type, of those that we know."""
+class DepartmentRefused(CoordinatorError, RequestRefused):
+    """A department refused a score request, for a reason of which the bank may hear."""
 
-    def __init__(self, department: ParticipantId, code: str) -> None:
-        super().__init__(f"{department} refused: {code}", advice=f"The reason is in the log of {department}.")
+    def __init__(self, department: ParticipantId, kind: ProblemKind) -> None:
+        super().__init__(kind, f"refused by {department}")
         self.department = department
-        self.code = code
 
 
-class GatewayBusy(CoordinatorError):
-    """A bank has as many requests waiting as it may have. `retry_after_seconds`: when to come again."""
+class BadAnswer(CoordinatorError, RequestRefused):
+    """A department answered with something that is no answer."""
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__("too many requests of this bank are waiting", advice="Send fewer at a time.")
-        self.retry_after_seconds = retry_after_seconds
+    def __init__(self, detail: str) -> None:
+        super().__init__(problems.BAD_ANSWER, detail)
+
+
+class GatewayBusy(CoordinatorError, RequestRefused):
+    """A bank has as many requests waiting as it may have."""
+
+    def __init__(self) -> None:
+        super().__init__(problems.TOO_MANY_REQUESTS, "too many requests of this bank are waiting")

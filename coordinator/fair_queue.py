@@ -20,7 +20,6 @@ from crypto.identifiers import ParticipantId
 
 IN_FLIGHT: Final = 16
 WAITING_PER_BANK: Final = 128
-RETRY_AFTER_SECONDS: Final = 1
 
 
 class FairQueue:
@@ -66,7 +65,7 @@ class FairQueue:
     async def _wait(self, bank: ParticipantId) -> None:
         line = self._lines.setdefault(bank, deque())
         if len(line) >= self._waiting_per_bank:
-            raise GatewayBusy(RETRY_AFTER_SECONDS)
+            raise GatewayBusy
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.append(place)
         try:

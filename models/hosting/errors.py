@@ -6,7 +6,8 @@
     │   ├── ListenRefused          the address cannot be listened on
     │   ├── SettingsRefused        a node's settings that are missing, or cannot be understood
     │   ├── RequestRefused         what a handler raises to answer with one problem of the table
-    │   └── RemoteProblem          the other side answered with a problem
+    │   ├── RemoteProblem          the other side answered with a problem
+    │   └── PeerUnreachable        the other side did not answer
     ├── ProtectionUnavailable
     │   └── DatabaseUnusable       the node's database cannot be opened, read or written
     │       └── SchemaOutdated     it is of another release, or was never made
@@ -28,6 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crypto.errors import PeerError, ProtectionUnavailable, SignatureInvalid, UntrustedKey, YurongError
+from crypto.identifiers import ParticipantId
 
 if TYPE_CHECKING:
     from models.hosting.problems import Problem, ProblemKind
@@ -63,6 +65,15 @@ class RemoteProblem(HostingError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"the other side answered: {problem.title}", advice=problem.advice)
         self.problem = problem
+
+
+class PeerUnreachable(HostingError):
+    """The other side gave no answer. `sent`: whether it may have read the request all the same."""
+
+    def __init__(self, peer: ParticipantId, reason: str, *, sent: bool) -> None:
+        super().__init__(f"no answer from {peer}: {reason}", advice="Look whether it runs, and at the line to it.")
+        self.peer = peer
+        self.sent = sent
 
 
 class SignatureStale(SignatureInvalid):
