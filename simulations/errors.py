@@ -5,7 +5,8 @@ YurongError
     ├── DatasetUnusable      a public data set is not there, or not the one that its loader knows
     ├── CatalogueUnusable    the catalogue of data items is not well formed
     ├── OutputRefused        results cannot be written where they should go
-    └── WorldRefused         a synthetic world that cannot be made with these parameters
+    ├── WorldRefused         a synthetic world that cannot be made with these parameters
+    └── CommandFailed        a command of a federation on this machine did not do its work
 """
 
 from crypto.errors import YurongError
@@ -29,3 +30,12 @@ class WorldRefused(SimulationError):
 
 class OutputRefused(SimulationError):
     """The place where results should go cannot be used."""
+
+
+class CommandFailed(SimulationError):
+    """A command that an operator of a local federation typed ended with an exit code other than 0."""
+
+    def __init__(self, command: str, code: int, last_line: str) -> None:
+        super().__init__(f"`{command[:300]}` ended with {code}: {last_line[:300]}")
+        self.code = code
+        self.last_line = last_line
