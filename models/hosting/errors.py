@@ -4,6 +4,7 @@
     ├── HostingError
     │   ├── TlsUnusable            a certificate or private key that no connection can be made with
     │   ├── ListenRefused          the address cannot be listened on
+    │   ├── FileRefused            a file that an operator named cannot be used
     │   ├── SettingsRefused        a node's settings that are missing, or cannot be understood
     │   ├── RequestRefused         what a handler raises to answer with one problem of the table
     │   ├── RemoteProblem          the other side answered with a problem
@@ -102,6 +103,10 @@ class BodyRefused(PeerError):
     def __init__(self, kind: ProblemKind) -> None:
         super().__init__(kind.title, advice=kind.advice)
         self.kind = kind
+
+
+class FileRefused(HostingError):
+    """A file that the operator named cannot be read or written."""
 
 
 class SettingsRefused(HostingError):

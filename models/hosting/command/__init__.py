@@ -1,0 +1,1 @@
+"""Commands that every node has, whatever its role."""

@@ -1,0 +1,53 @@
+"""Options that all commands of a node take alike, and how they show what they found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="YURONG_HOME", help="the node's home", show_default="the present directory")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+HERE = Path()
+
+
+def show(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print facts: one JSON object on standard output, or a line for each that people read."""
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _readable(value))
+    Console().print(table)
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> None:
+    """Print rows of the same columns: a JSON list, or a table; `nothing` says that there are none."""
+    if as_json:
+        typer.echo(json.dumps(list(rows), ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo(nothing)
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*(_readable(value) for value in row.values()))
+    Console().print(table)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(one) for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
