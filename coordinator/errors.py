@@ -6,6 +6,9 @@ YurongError
     ├── ParticipantRefused     one answered with an error code
     ├── DirectoryIncomplete    participants of the plan are not connected
     ├── NothingToResume        a run without a checkpoint
+    ├── LinkFailed             the SuperLink does not answer, or does not do what it was asked
+    ├── FlowerUnknown          Flower is not as this release expects it, so nothing starts
+    ├── ModelNotServed         no scores are given by a model
     ├── DepartmentUnavailable  a department gave no answer to a score request
     ├── DepartmentRefused      a department refused a score request
     ├── BadAnswer              a department answered a score request with something that is no answer
@@ -17,8 +20,9 @@ The last four are also `models.hosting.errors.RequestRefused`: each names the pr
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
-from crypto.errors import YurongError
+from crypto.errors import PeerError, YurongError
 from crypto.identifiers import ParticipantId
 from models.hosting import problems
 from models.hosting.errors import RequestRefused
@@ -29,12 +33,21 @@ class CoordinatorError(YurongError):
     """The root of what the coordinator raises."""
 
 
+class LinkFailed(CoordinatorError):
+    """The SuperLink does not answer, or did not do what the bureau asked of it."""
+
+
+class FlowerUnknown(CoordinatorError):
+    """The installed Flower lacks a seam that this release builds its protection on."""
+
+
 class LossReason(StrEnum):
     """Why a participant counts as lost."""
 
     NO_REPLY = "no-reply-before-the-deadline"
     UNAVAILABLE = "not-connected"
     CRASHED = "its-program-crashed"
+    OTHER_RELEASE = "another-release-installed"
     UNREACHABLE = "message-not-accepted"
     MALFORMED_REPLY = "reply-not-understood"
 
@@ -78,6 +91,12 @@ class NothingToResume(CoordinatorError):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(f"no checkpoint in {directory}", advice="Start a new run.")
+
+
+class ModelNotServed(CoordinatorError, PeerError):
+    """A score is asked for by a model that is not served."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.UNKNOWN_MODEL
 
 
 class DepartmentUnavailable(CoordinatorError, RequestRefused):

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from coordinator.errors import BadAnswer, DepartmentUnavailable, LossReason, ModelNotServed
 from crypto.errors import InvalidCiphertext, MalformedMessage, PeerError, UntrustedKey
 from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.identity import ParticipantDocument
@@ -141,9 +142,9 @@ class ScoreDesk:
         )
 
     def model(self, version: str) -> ServedModel:
-        """The model of a version; raises `PeerError` if it is not served."""
+        """The model of a version; raises `ModelNotServed`."""
         if version not in self._models:
-            raise PeerError("no scores are given by such a model")
+            raise ModelNotServed("no scores are given by such a model")
         return self._models[version]
 
     @staticmethod
@@ -190,7 +191,24 @@ class AsyncScoreGateway:
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
         relay = self.desk.prepare(request)
-        return self.desk.combine(relay, await self._carrier.relay(relay.messages))
+        return self.combine(relay, await self.collect(relay))
+
+    async def collect(self, relay: Relay) -> Mapping[ParticipantId, bytes]:
+        """All answers to a request. Nobody is asked unless all of S are up.
+
+        An enterprise is answered with one set; so it is better not asked about at all than answered by a part of S.
+        """
+        up = await self._carrier.up(relay.model)
+        if down := [name for name in relay.departments if name not in up]:
+            raise DepartmentUnavailable(dict.fromkeys(down, LossReason.UNAVAILABLE))
+        return await self._carrier.relay(relay.messages)
+
+    def combine(self, relay: Relay, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
+        """The product of all answers; raises `BadAnswer` if one is none."""
+        try:
+            return self.desk.combine(relay, answers)
+        except PeerError as fault:
+            raise BadAnswer(fault.message) from fault
 
 
 def _missing(model: ServedModel, departments: tuple[ParticipantId, ...]) -> tuple[ParticipantId, ...]:
@@ -199,7 +217,10 @@ def _missing(model: ServedModel, departments: tuple[ParticipantId, ...]) -> tupl
 
 def _ciphertext(data: bytes, department: ParticipantId, request: bytes, key: PaillierPublicKey) -> int:
     """One department's number, not checked yet; the error names the department."""
-    answer = DepartmentAnswer.decode(data)
+    try:
+        answer = DepartmentAnswer.decode(data)
+    except MalformedMessage:
+        raise MalformedMessage(f"{department} answered with something that is no answer") from None
     if answer.request != request:
         raise PeerError(f"{department} answered another request")
     if len(answer.ciphertext) != key.ciphertext_bytes:
