@@ -28,8 +28,8 @@ from models.hosting import problems
 from models.hosting.errors import PeerUnreachable
 
 MEDIA_TYPE: Final = "application/vnd.yurong+msgpack"
-KEEP_ALIVE_SECONDS: Final = 4.0
-"""A connection is idle for less than the five seconds after which uvicorn closes it."""
+KEEP_ALIVE_SECONDS: Final = 60.0
+"""A connection that is idle for so long is closed, before the other side does (`models.hosting.connection.Limits`)."""
 LOOK_SECONDS: Final = 1.0
 
 _ATTEMPTS: Final = 2
