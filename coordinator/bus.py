@@ -31,6 +31,7 @@ _LOSS_BY_ERROR_CODE: Final = {
     ErrorCode.MESSAGE_UNAVAILABLE: LossReason.NO_REPLY,
     ErrorCode.REPLY_MESSAGE_UNAVAILABLE: LossReason.NO_REPLY,
     ErrorCode.NODE_UNAVAILABLE: LossReason.UNAVAILABLE,
+    ErrorCode.INVALID_FAB: LossReason.OTHER_RELEASE,
 }
 
 

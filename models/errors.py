@@ -4,6 +4,7 @@
     └── ModelError
         ├── InvalidModelInput      an array or a setting that no model can be made of
         ├── BlockFileInvalid       a file that is no saved block, or not in its one form
+        ├── BundleRefused          a Flower app bundle that is not this release's
         └── MinimisationFailed     the objective cannot be lowered although its gradient says so
 
 A message names features and shapes, never a value of a record.
@@ -22,6 +23,10 @@ class InvalidModelInput(ModelError):
 
 class BlockFileInvalid(ModelError):
     """Bytes that are no saved block, or one that was changed by hand."""
+
+
+class BundleRefused(ModelError):
+    """What should name the apps of this release holds something else, or cannot be read."""
 
 
 class MinimisationFailed(ModelError):
