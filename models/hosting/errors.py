@@ -45,7 +45,7 @@ class TlsUnusable(HostingError):
 
 
 class ListenRefused(HostingError):
-    """The address cannot be listened on: taken, not of this machine, or not the loopback where it must be."""
+    """The address cannot be listened on: taken, or not of this machine."""
 
 
 class RequestRefused(HostingError):
