@@ -1,22 +1,14 @@
 """A participant's data file, read against its contract: all of it is right, or a report says all that is wrong.
 
-Three steps: the file becomes a table of text (CSV, or Parquet column by column), the text becomes numbers, dates and
-flags, and the typed table is checked with pandera. Every step's faults name columns and rows and never a value.
-
-What the text of an item may be:
-
-    number      decimal notation, perhaps with an exponent: 12, -0.5, 1.2e6; no thousands separators
-    integer     the same, without a fraction
-    flag        1/0, true/false, yes/no, 是/否
-    date        yyyy-mm-dd, from 1900 to 2199
-    category    up to 200 characters; one of `allowed` where the contract lists them
-    text        up to 4,000 characters
+The file is read some megabytes at a time, so its size is no matter of memory. Each piece takes three steps: the
+file becomes a table (of text, if it is CSV), its values become numbers, dates and flags (`conversion.py`), and the
+typed table is checked with pandera. At the end the enterprises are compared with each other: each is there once. Every
+step's faults name columns and rows and never a value.
 
 An empty field is a missing value. In a Parquet file null and NaN are.
 """
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -29,26 +21,15 @@ import polars as pl
 
 from models.enterprise_id import enterprise_id_fault, valid_enterprise_ids
 from participants.contract import KEY_COLUMN, DataContract, Item, ItemType
+from participants.conversion import converted
+from participants.data_file import DataFile, TableLimits, refusal
 from participants.errors import TableRefused
 from participants.faults import Fault
-from participants.text_table import TableLimits, TextTable, parse_text_table, read_bytes, refusal
+from participants.parquet_table import parquet_pieces
+from participants.text_table import text_pieces
 
-_PARQUET_MAGIC: Final = b"PAR1"
-_NUMBER: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-_DATE: Final = r"^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}$"
-_TRUE: Final = ("1", "true", "yes", "是")
-_FALSE: Final = ("0", "false", "no", "否")
-_EXACT_INTEGERS: Final = 2.0**53
 _DUPLICATE: Final = "the enterprise is there more than once"
 _INVALID_ID: Final = "not a unified social credit code"
-_WRONG_KIND: Final = {
-    ItemType.NUMBER: "not a number",
-    ItemType.INTEGER: "not a whole number",
-    ItemType.FLAG: "neither yes (1) nor no (0)",
-    ItemType.DATE: "not a date from 1900 to 2199 as yyyy-mm-dd",
-    ItemType.CATEGORY: "longer than 200 characters",
-    ItemType.TEXT: "longer than 4000 characters",
-}
 _TYPES: Final = {
     ItemType.NUMBER: pl.Float64,
     ItemType.INTEGER: pl.Int64,
@@ -67,27 +48,69 @@ def read_table(
     optional: Sequence[Item] = (),
     limits: TableLimits | None = None,
 ) -> pl.DataFrame:
+    """Read a file whole: `table_pieces` put together."""
+    return pl.concat(table_pieces(path, contract, required=required, optional=optional, limits=limits))
+
+
+def table_pieces(
+    path: Path,
+    contract: DataContract,
+    *,
+    required: Sequence[Item] = (),
+    optional: Sequence[Item] = (),
+    limits: TableLimits | None = None,
+) -> Iterator[pl.DataFrame]:
     """Read a CSV or Parquet file that holds `contract`'s items, and `required` and perhaps `optional` columns besides.
 
-    The answer has the key column, those columns (an absent optional one is left out), then the items in the contract's
+    Each piece has the key column, those columns (an absent optional one is left out), then the items in the contract's
     order: numbers Float64, integers Int64, flags Boolean, dates Date, the rest String; null is missing. `TableRefused`
-    when anything is wrong.
+    when anything is wrong; that may be found at the very end only, and then nothing of the pieces before counts.
     """
-    bounds = limits or TableLimits()
     key = Item(name=KEY_COLUMN, title="Enterprise id", type=ItemType.TEXT)
-    wanted = (key, *required, *contract.items)
-    check_header = partial(_header_faults, wanted=wanted, optional=optional)
-    data = read_bytes(path, bounds)
-    parse = _parse_parquet if data.startswith(_PARQUET_MAGIC) else parse_text_table
-    text = parse(path, data, bounds, check_header)
-    if text.frame.is_empty():
+    check_header = partial(_header_faults, wanted=(key, *required, *contract.items), optional=optional)
+    found, ids, row_numbers = _Findings(), [], []
+    with DataFile(path, limits or TableLimits()) as file:
+        pieces = parquet_pieces(file, check_header) if file.is_parquet else text_pieces(file, check_header)
+        items: list[Item] = []
+        for piece in pieces:
+            if not items:
+                columns = piece.frame.columns
+                items = [item for item in (key, *required, *optional, *contract.items) if item.name in columns]
+                schema = _schema(items)
+            typed, faults = converted(piece, items)
+            found.add(faults)
+            found.add(_checked(typed, schema, piece.row_numbers))
+            ids.append(typed[KEY_COLUMN])
+            row_numbers.append(piece.row_numbers)
+            if not found:
+                yield typed
+    if not ids:
         raise refusal(path, Fault(reason="it has no rows"))
-    present = [item for item in (key, *required, *optional, *contract.items) if item.name in text.frame.columns]
-    typed, faults = _typed(text, present)
-    faults += _checked(typed, present, text.row_numbers)
-    if faults:
-        raise refusal(path, *faults)
-    return typed
+    found.add(_duplicates(pl.concat(ids), np.concatenate(row_numbers)))
+    if found:
+        raise refusal(path, *found.faults())
+
+
+class _Findings:
+    """What was found wrong in all pieces: one fault for each column and reason."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str | None, str], list[npt.NDArray[np.int64]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def add(self, faults: Sequence[Fault]) -> None:
+        """Take in the faults of a piece that comes after those before."""
+        for fault in faults:
+            self._rows.setdefault((fault.column, fault.reason), []).append(np.array(fault.rows, dtype=np.int64))
+
+    def faults(self) -> list[Fault]:
+        """Return all of them."""
+        return [
+            Fault(column=column, reason=reason, rows=tuple(np.concatenate(rows).tolist()))
+            for (column, reason), rows in self._rows.items()
+        ]
 
 
 def _header_faults(header: list[str], wanted: Sequence[Item], optional: Sequence[Item]) -> list[Fault]:
@@ -100,90 +123,17 @@ def _header_faults(header: list[str], wanted: Sequence[Item], optional: Sequence
     return faults
 
 
-def _parse_parquet(
-    path: Path, data: bytes, limits: TableLimits, check_header: Callable[[list[str]], list[Fault]]
-) -> TextTable:
-    damaged = refusal(path, Fault(reason="it is a damaged or truncated Parquet file"))
-    if not data.endswith(_PARQUET_MAGIC):
-        raise damaged
+def _duplicates(ids: pl.Series, row_numbers: npt.NDArray[np.int64]) -> list[Fault]:
+    present = ids.drop_nulls()
+    if present.n_unique() == len(present):
+        return []
+    again = (ids.is_duplicated() & ids.is_not_null()).to_numpy()
+    return [Fault(column=KEY_COLUMN, reason=_DUPLICATE, rows=tuple(row_numbers[again].tolist()))]
+
+
+def _checked(typed: pl.DataFrame, schema: pa.DataFrameSchema, row_numbers: npt.NDArray[np.int64]) -> list[Fault]:
     try:
-        header = list(pl.read_parquet_schema(io.BytesIO(data)))
-        rows = pl.scan_parquet(io.BytesIO(data)).select(pl.len()).collect().item()
-        faults = check_header(header)
-        if len(header) > limits.columns or rows > limits.rows:
-            faults.insert(0, Fault(reason=f"more than {limits.rows} rows or {limits.columns} columns"))
-        if not faults:
-            frame = pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise damaged from error
-    if faults:
-        raise refusal(path, *faults)
-    faults = [Fault(column=name, reason="a nested or binary type") for name, kind in frame.schema.items() if _odd(kind)]
-    if faults:
-        raise refusal(path, *faults)
-    texts = frame.select(_as_text(name, kind) for name, kind in frame.schema.items())
-    return TextTable(frame=texts, row_numbers=np.arange(2, frame.height + 2))
-
-
-def _odd(kind: pl.DataType) -> bool:
-    return kind.is_nested() or isinstance(kind, pl.Binary | pl.Object | pl.Time | pl.Duration)
-
-
-def _as_text(name: str, kind: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if kind.is_float():
-        return column.fill_nan(None).cast(pl.String)
-    if isinstance(kind, pl.Datetime):
-        return column.dt.date().cast(pl.String)
-    stripped = column.cast(pl.String).str.strip_chars()
-    return pl.when(stripped != "").then(stripped).alias(name)
-
-
-def _typed(text: TextTable, items: Sequence[Item]) -> tuple[pl.DataFrame, list[Fault]]:
-    """Turn text into the items' types; a value that cannot be turned is null and reported."""
-    typed = text.frame.select(_conversion(item) for item in items)
-    faults = []
-    for item in items:
-        lost = text.frame[item.name].is_not_null() & typed[item.name].is_null()
-        if lost.any():
-            rows = _numbers(text.row_numbers, lost.to_numpy())
-            faults.append(Fault(column=item.name, reason=_WRONG_KIND[item.type], rows=rows))
-    return typed, faults
-
-
-def _conversion(item: Item) -> pl.Expr:
-    column = pl.col(item.name)
-    match item.type:
-        case ItemType.NUMBER:
-            return _number(column).alias(item.name)
-        case ItemType.INTEGER:
-            value = _number(column)
-            whole = (value == value.floor()) & (value.abs() < _EXACT_INTEGERS)
-            return pl.when(whole).then(value).cast(pl.Int64).alias(item.name)
-        case ItemType.FLAG:
-            word = column.str.to_lowercase()
-            no = pl.when(word.is_in(_FALSE)).then(pl.lit(value=False))
-            return pl.when(word.is_in(_TRUE)).then(pl.lit(value=True)).otherwise(no).alias(item.name)
-        case ItemType.DATE:
-            return pl.when(column.str.contains(_DATE)).then(column).str.to_date("%Y-%m-%d", strict=False)
-        case ItemType.CATEGORY:
-            return pl.when(column.str.len_chars() <= 200).then(column)
-        case ItemType.TEXT:
-            return pl.when(column.str.len_chars() <= 4000).then(column)
-
-
-def _number(column: pl.Expr) -> pl.Expr:
-    value = pl.when(column.str.contains(_NUMBER)).then(column).cast(pl.Float64, strict=False)
-    return pl.when(value.is_finite()).then(value)
-
-
-def _numbers(row_numbers: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(row_numbers[mask].tolist())
-
-
-def _checked(typed: pl.DataFrame, items: Sequence[Item], row_numbers: npt.NDArray[np.int64]) -> list[Fault]:
-    try:
-        _schema(items).validate(typed, lazy=True)
+        schema.validate(typed, lazy=True)
     except pandera.errors.SchemaErrors as error:
         cases = error.failure_cases
     else:
@@ -194,7 +144,7 @@ def _checked(typed: pl.DataFrame, items: Sequence[Item], row_numbers: npt.NDArra
         if check == _INVALID_ID:
             faults += _id_faults(typed, places, row_numbers)
             continue
-        reason = {"field_uniqueness": _DUPLICATE, "not_nullable": "it is empty"}.get(str(check), str(check))
+        reason = {"not_nullable": "it is empty"}.get(str(check), str(check))
         faults.append(Fault(column=str(column), reason=reason, rows=tuple(row_numbers[places].tolist())))
     return faults
 
@@ -205,7 +155,7 @@ def _schema(items: Sequence[Item]) -> pa.DataFrameSchema:
 
 def _column(item: Item) -> pa.Column:
     if item.name == KEY_COLUMN:
-        return pa.Column(pl.String, pa.Check(_ids_valid, error=_INVALID_ID), unique=True, nullable=False)
+        return pa.Column(pl.String, pa.Check(_ids_valid, error=_INVALID_ID), nullable=False)
     checks = []
     if item.minimum is not None:
         checks.append(pa.Check.ge(item.minimum, error=f"below {item.minimum:g}"))
@@ -232,4 +182,4 @@ def _id_faults(typed: pl.DataFrame, places: npt.NDArray[np.int64], row_numbers: 
     return [Fault(column=KEY_COLUMN, reason=part, rows=tuple(rows)) for part, rows in parts.items()]
 
 
-__all__ = ["TableLimits", "TableRefused", "read_table"]
+__all__ = ["TableLimits", "TableRefused", "read_table", "table_pieces"]

@@ -4,16 +4,21 @@
       contract.toml              what the table must be; the holder may edit it, then imports again
       current.json               {"format", "file", "sha256", "rows", "contract_sha256"}: which table counts
       table-<digest>.parquet     the table itself, 0600
+      staged.json                for a moment: what `current.json` is going to be
+      .import-<random>/          during an import: pieces of the table
 
-A new table is written beside the old one and `current.json` is then replaced in one step, so that a bad file, a full
-disk or a lost machine leaves the old table in force.
+A new table is written beside the old one (`stage`) and `current.json` is then replaced in one step (`publish`), so that
+a bad file, a full disk or a lost machine leaves the old table in force. One import goes on at a time (`importing`).
 """
 
+import fcntl
 import hashlib
-import io
 import json
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +27,20 @@ import polars as pl
 
 from participants.contract import KEY_COLUMN, DataContract, Item
 from participants.errors import StoreUnusable
-from participants.table import read_table
+from participants.sorted_table import SortedTable
+from participants.table import table_pieces
 
 _FORMAT: Final = 1
 _CONTRACT: Final = "contract.toml"
 _CURRENT: Final = "current.json"
+_STAGED: Final = "staged.json"
+_UNFINISHED: Final = ".import-"
+_PART_ROWS: Final = 65_536
 
 
-class _Current(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StoredTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `current.json` says; `sha256` is that of `file`, `contract_sha256` that of the contract."""
+
     format: int
     file: str
     sha256: str
@@ -56,31 +67,79 @@ class TableStore:
 
     def import_file(self, path: Path) -> int:
         """Take the file's table in place of the present one; return its rows. `TableRefused` changes nothing."""
-        return self._replace(read_table(path, self.contract, required=self._required, optional=self._optional))
+        with self.importing():
+            staged = self.stage(path)
+            self.publish(staged)
+        return staged.rows
 
-    def _replace(self, table: pl.DataFrame) -> int:
-        buffer = io.BytesIO()
-        table.sort(KEY_COLUMN).write_parquet(buffer, compression="lz4")
-        data = buffer.getvalue()
-        digest = hashlib.sha256(data).hexdigest()
-        current = _Current(
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Keep other imports out; `StoreUnusable` if one is going on. It ends with the process at the latest."""
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            _lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def stage(self, path: Path) -> StoredTable:
+        """Write the file's table beside the present one, which stays in force. Only while `importing`."""
+        self._remove_unfinished()
+        try:
+            with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=self._directory) as place:
+                table = SortedTable(Path(place))
+                for piece in table_pieces(path, self.contract, required=self._required, optional=self._optional):
+                    table.add(piece)
+                whole = Path(place) / "table"
+                table.write(whole)
+                staged = self._described(whole, table.rows)
+                whole.replace(self._directory / staged.file)
+            # The name of the table is on disk before anything names it.
+            _synchronise_directory(self._directory)
+            _write_private(self._directory / _STAGED, json.dumps(msgspec.to_builtins(staged), indent=1).encode("ascii"))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            self.drop_staged()
+            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+            raise StoreUnusable(f"the table cannot be stored ({why}); the old one stays in force") from error
+        return staged
+
+    def _described(self, table: Path, rows: int) -> StoredTable:
+        with table.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return StoredTable(
             format=_FORMAT,
             file=f"table-{digest[:16]}.parquet",
             sha256=digest,
-            rows=table.height,
+            rows=rows,
             contract_sha256=self._contract_digest(),
         )
-        try:
-            _write_private(self._directory / current.file, data)
-            _write_private(
-                self._directory / _CURRENT, json.dumps(msgspec.to_builtins(current), indent=1).encode("ascii")
-            )
-        except OSError as error:
-            raise StoreUnusable(f"the table cannot be stored ({error.strerror}); the old one stays in force") from error
-        for old in self._directory.glob("table-*.parquet"):
-            if old.name != current.file:
-                old.unlink(missing_ok=True)
-        return table.height
+
+    @property
+    def staged(self) -> StoredTable | None:
+        """What was staged and neither published nor dropped: an import ended in between, or has not ended yet."""
+        path = self._directory / _STAGED
+        return _read(path) if path.exists() else None
+
+    def publish(self, staged: StoredTable) -> None:
+        """Put the staged table in force, and remove all others. Only while `importing`."""
+        (self._directory / _STAGED).replace(self._directory / _CURRENT)
+        _synchronise_directory(self._directory)
+        self._remove_tables_but(staged.file)
+
+    def drop_staged(self) -> None:
+        """Remove what was staged; the present table stays in force. Only while `importing`."""
+        (self._directory / _STAGED).unlink(missing_ok=True)
+        self._remove_tables_but("" if self.is_empty else _read(self._directory / _CURRENT).file)
+
+    def _remove_tables_but(self, name: str) -> None:
+        for path in self._directory.glob("table-*.parquet"):
+            if path.name != name:
+                path.unlink(missing_ok=True)
+
+    def _remove_unfinished(self) -> None:
+        """Remove what an import left that was killed."""
+        for path in self._directory.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(path)
 
     @property
     def is_empty(self) -> bool:
@@ -96,29 +155,32 @@ class TableStore:
             self._loaded = (current.sha256, self._load(current))
         return self._loaded[1]
 
-    def _current(self) -> _Current:
+    def parts(self, stored: StoredTable, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield these columns of a table that was staged or is in force, some ten thousand rows at a time, in order."""
+        table = pl.scan_parquet(self._directory / stored.file, glob=False)
+        present = [name for name in columns if name in table.collect_schema()]
+        yield from table.select(present).collect_batches(chunk_size=_PART_ROWS)
+
+    def _current(self) -> StoredTable:
         try:
-            current = msgspec.json.decode((self._directory / _CURRENT).read_bytes(), type=_Current)
+            current = _read(self._directory / _CURRENT)
         except FileNotFoundError as error:
             raise StoreUnusable("no data were imported yet", advice="Import a CSV or Parquet file first.") from error
-        except (OSError, msgspec.DecodeError) as error:
-            raise _damaged() from error
-        if current.format != _FORMAT or Path(current.file).name != current.file:
-            raise _damaged()
         if current.contract_sha256 != self._contract_digest():
             raise StoreUnusable(
                 "the contract has changed since the data were imported", advice="Import the data again."
             )
         return current
 
-    def _load(self, current: _Current) -> pl.DataFrame:
+    def _load(self, current: StoredTable) -> pl.DataFrame:
         try:
-            data = (self._directory / current.file).read_bytes()
+            with (self._directory / current.file).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != current.sha256:
+                    raise _damaged()
+                file.seek(0)
+                return pl.read_parquet(file)
         except OSError as error:
             raise _damaged() from error
-        if hashlib.sha256(data).hexdigest() != current.sha256:
-            raise _damaged()
-        return pl.read_parquet(io.BytesIO(data))
 
     def _contract_digest(self) -> str:
         return hashlib.sha256(self.contract.to_toml().encode("utf-8")).hexdigest()
@@ -130,8 +192,35 @@ def rows_of(table: pl.DataFrame, enterprise_ids: Sequence[str]) -> pl.DataFrame:
     return wanted.join(table, on=KEY_COLUMN, how="left", maintain_order="left")
 
 
+def _read(path: Path) -> StoredTable:
+    try:
+        stored = msgspec.json.decode(path.read_bytes(), type=StoredTable)
+    except FileNotFoundError:
+        raise
+    except (OSError, msgspec.DecodeError) as error:
+        raise _damaged() from error
+    if stored.format != _FORMAT or Path(stored.file).name != stored.file:
+        raise _damaged()
+    return stored
+
+
 def _damaged() -> StoreUnusable:
     return StoreUnusable("the store's files are damaged", advice="Import the data again.")
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreUnusable("another import is going on", advice="Wait until it has ended.") from error
+
+
+def _synchronise_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_private(path: Path, data: bytes) -> None:

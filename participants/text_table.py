@@ -1,120 +1,62 @@
-"""CSV files as tables of text, read strictly and within limits. What the text means is `participants.table`'s.
+"""CSV files as tables of text, read strictly, within limits and some megabytes at a time.
 
-UTF-8 (with or without a byte order mark) and GB18030 are read, the two encodings that Chinese offices' programs write.
-Every row must have as many fields as the header. A blank line is no row, and still counts as a line: row numbers are
-those of the file as an editor shows it, the header on row 1.
+What the text means is `participants.table`'s. UTF-8 (with or without a byte order mark) and GB18030 are read. Every row
+must have as many fields as the header. A blank line is no row, and still counts as a line: row numbers are those of the
+file as an editor shows it, the header on row 1.
+
+`csv.reader` decides what a file says. Most lines need no such care and are read by `plain_rows`, a piece at once.
 """
 
 import csv
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from participants.errors import TableRefused
-from participants.faults import Fault, TableReport
+from participants.data_file import CheckHeader, DataFile, Piece, TableLimits, refusal
+from participants.encoding import find_encoding, skip_mark
+from participants.faults import Fault
+from participants.plain_rows import plain_rows
 
-_BATCH_ROWS: Final = 50_000
+_PIECE_BYTES: Final = 8 << 20
+_LINE_BYTES: Final = 64 << 20
 _FAULTY_ROWS_KEPT: Final = 10_000
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_WIDE_ENCODINGS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableLimits:
-    """What a data file may cost before it is refused."""
-
-    file_bytes: int = 512 << 20
-    rows: int = 5_000_000
-    columns: int = 2_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextTable:
-    """`frame`: every column a String, null where the field is empty; `row_numbers`: (rows,) int64, as in the file."""
-
-    frame: pl.DataFrame
-    row_numbers: npt.NDArray[np.int64]
+def read_text_table(path: Path, limits: TableLimits) -> pl.DataFrame:
+    """Read a CSV file whole, every column a String, null where the field is empty."""
+    with DataFile(path, limits) as file:
+        frames = [piece.frame for piece in text_pieces(file)]
+    if not frames:
+        raise refusal(path, Fault(reason="it has no rows"))
+    return pl.concat(frames)
 
 
-def refusal(path: Path, *faults: Fault) -> TableRefused:
-    """Return the error for a file with these faults."""
-    return TableRefused(TableReport(file_name=path.name, faults=faults))
+def text_pieces(file: DataFile, check_header: CheckHeader = lambda _: []) -> Iterator[Piece]:
+    """Yield the rows of a CSV file in order, every column a String; nothing if it has a header alone.
 
-
-def read_bytes(path: Path, limits: TableLimits) -> bytes:
-    """Read a data file whole; a missing, unreadable, empty or oversized one is a `TableRefused`."""
-    try:
-        if path.is_dir():
-            raise refusal(path, Fault(reason="it is a directory"))
-        if path.exists() and not path.is_file():
-            raise refusal(path, Fault(reason="it is no regular file"))
-        with path.open("rb") as file:
-            data = file.read(limits.file_bytes + 1)
-    except FileNotFoundError as error:
-        raise refusal(path, Fault(reason="there is no such file")) from error
-    except OSError as error:
-        raise refusal(path, Fault(reason=f"it cannot be read ({error.strerror})")) from error
-    except ValueError as error:
-        raise refusal(path, Fault(reason="its name is no file's name")) from error
-    if len(data) > limits.file_bytes:
-        raise refusal(path, Fault(reason=f"it is longer than {limits.file_bytes} bytes"))
-    if not data.strip():
-        raise refusal(path, Fault(reason="it is empty"))
-    return data
-
-
-def parse_text_table(
-    path: Path,
-    data: bytes,
-    limits: TableLimits,
-    check_header: Callable[[list[str]], list[Fault]] = lambda _: [],
-) -> TextTable:
-    """Parse a CSV file's bytes; `TableRefused` lists what keeps it from being a table.
-
-    `check_header` tells what is wrong with the columns, so that a file of another kind is refused before its rows are
-    read.
+    `TableRefused` lists what keeps the file from being a table, once that is sure. `check_header` tells what is wrong
+    with the columns, so that a file of another kind is refused before its rows are read.
     """
-    lines = csv.reader(io.StringIO(_decoded(path, data), newline=""), strict=True)
-    header = [name.strip() for name in _header(path, lines)]
-    faults = _header_faults(header, limits) or check_header(header)
+    lines = _Lines(file, find_encoding(file))
+    rows = _Rows(file, lines)
+    faults = _header_faults(rows.header, file.limits) or check_header(rows.header)
     if faults:
-        raise refusal(path, *faults)
-    rows = _Rows(path, lines, len(header), limits)
-    chunks = [_chunk(header, batch) for batch in iter(lambda: list(islice(rows, _BATCH_ROWS)), [])]
+        raise refusal(file.path, *faults)
+    try:
+        while data := lines.take():
+            piece = rows.plain(data) or rows.exact(data)
+            if piece.row_numbers.size:
+                yield _stripped(piece)
+    except UnicodeDecodeError as error:
+        raise refusal(file.path, Fault(reason="it was changed while it was read")) from error
     if rows.ragged:
-        reason = f"not the header's {len(header)} fields"
-        raise refusal(path, Fault(reason=reason, rows=tuple(rows.ragged)))
-    frame = pl.concat(chunks) if chunks else pl.DataFrame(schema=dict.fromkeys(header, pl.String))
-    return TextTable(frame=frame, row_numbers=np.array(rows.numbers, dtype=np.int64))
-
-
-def _decoded(path: Path, data: bytes) -> str:
-    if data.startswith(_WIDE_ENCODINGS) or b"\x00" in data:
-        raise refusal(path, Fault(reason="it is no CSV in UTF-8 or GB18030 (it is binary, or UTF-16)"))
-    body = data.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = body.count(b"\n", 0, error.start) + 1
-    try:
-        return body.decode("gb18030")
-    except UnicodeDecodeError as error:
-        rows = tuple(sorted({row, body.count(b"\n", 0, error.start) + 1}))
-        raise refusal(path, Fault(reason="bytes that are neither UTF-8 nor GB18030", rows=rows)) from error
-
-
-def _header(path: Path, lines: Iterator[list[str]]) -> list[str]:
-    try:
-        return next((fields for fields in lines if fields), [])
-    except csv.Error as error:
-        raise refusal(path, Fault(reason="the header is no line of a CSV", rows=(1,))) from error
+        reason = f"not the header's {len(rows.header)} fields"
+        raise refusal(file.path, Fault(reason=reason, rows=tuple(rows.ragged)))
 
 
 def _header_faults(header: list[str], limits: TableLimits) -> list[Fault]:
@@ -130,46 +72,110 @@ def _header_faults(header: list[str], limits: TableLimits) -> list[Fault]:
     return faults
 
 
+def _stripped(piece: Piece) -> Piece:
+    stripped = pl.all().str.strip_chars()
+    frame = piece.frame.select(pl.when(stripped != "").then(stripped).name.keep())
+    return Piece(frame=frame, row_numbers=piece.row_numbers)
+
+
+class _Lines:
+    """A file's lines: some megabytes of them at once (`take`), or one by one, as `csv.reader` asks for them."""
+
+    def __init__(self, file: DataFile, encoding: str) -> None:
+        self._pieces = _whole_lines(file, encoding)
+        self._waiting: deque[str] = deque()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if not self._waiting:
+            self.put_back(next(self._pieces))
+        return self._waiting.popleft()
+
+    def take(self) -> bytes:
+        """Return lines that were not read yet, in UTF-8; nothing at the end of the file."""
+        if not self._waiting:
+            return next(self._pieces, b"")
+        data = "".join(self._waiting).encode("utf-8")
+        self._waiting.clear()
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Read these lines one by one, next."""
+        self._waiting.extend(io.StringIO(data.decode("utf-8"), newline=""))
+
+    @property
+    def in_a_piece(self) -> bool:
+        """Whether lines of the last piece are left."""
+        return bool(self._waiting)
+
+
+def _whole_lines(file: DataFile, encoding: str) -> Iterator[bytes]:
+    """Yield all bytes after the mark, in UTF-8, each piece (the last one perhaps not) ending with a line feed."""
+    skip_mark(file)
+    rest = b""
+    while block := file.read(_PIECE_BYTES):
+        data = rest + block
+        end = data.rfind(b"\n") + 1
+        rest = data[end:]
+        if len(rest) > _LINE_BYTES:
+            raise refusal(file.path, Fault(reason=f"a line longer than {_LINE_BYTES} bytes"))
+        if end:
+            yield data[:end] if encoding == "utf-8" else data[:end].decode(encoding).encode("utf-8")
+    if rest:
+        yield rest if encoding == "utf-8" else rest.decode(encoding).encode("utf-8")
+
+
 class _Rows:
     """The rows of a CSV after its header, each with its number; those of another length are set aside."""
 
-    def __init__(self, path: Path, lines: Iterator[list[str]], width: int, limits: TableLimits) -> None:
-        self._path = path
+    def __init__(self, file: DataFile, lines: _Lines) -> None:
+        self._file = file
         self._lines = lines
-        self._width = width
-        self._limit = limits.rows
-        self._number = _line_number(lines)
-        self.numbers: list[int] = []
+        self._rows = 0
         self.ragged: list[int] = []
+        reader = csv.reader(lines, strict=True)
+        try:
+            self.header = [name.strip() for name in next((fields for fields in reader if fields), [])]
+        except csv.Error as error:
+            raise refusal(file.path, Fault(reason="the header is no line of a CSV", rows=(1,))) from error
+        self._lines_read = reader.line_num
 
-    def __iter__(self) -> Iterator[list[str]]:
-        return self
+    def plain(self, data: bytes) -> Piece | None:
+        """Return the rows of these lines if they can be read all at once."""
+        frame = plain_rows(data, self.header)
+        if frame is None:
+            return None
+        first = self._lines_read + 1
+        self._lines_read += frame.height
+        self._count(frame.height)
+        return Piece(frame=frame, row_numbers=np.arange(first, first + frame.height))
 
-    def __next__(self) -> list[str]:
-        while True:
-            number = self._number + 1
+    def exact(self, data: bytes) -> Piece:
+        """Return the rows that begin in these lines; the last one may end in later ones."""
+        self._lines.put_back(data)
+        reader = csv.reader(self._lines, strict=True)
+        before, numbers, rows = self._lines_read, [], []
+        while self._lines.in_a_piece:
+            number = before + reader.line_num + 1
             try:
-                fields = next(self._lines)
+                fields = next(reader)
             except csv.Error as error:
-                raise refusal(self._path, Fault(reason="quotes that do not close or match", rows=(number,))) from error
-            self._number = _line_number(self._lines)
-            if len(fields) == self._width:
-                break
-            if fields and len(self.ragged) < _FAULTY_ROWS_KEPT:
+                fault = Fault(reason="quotes that do not close or match", rows=(number,))
+                raise refusal(self._file.path, fault) from error
+            if len(fields) == len(self.header):
+                self._count(1)
+                numbers.append(number)
+                rows.append(fields)
+            elif fields and len(self.ragged) < _FAULTY_ROWS_KEPT:
                 self.ragged.append(number)
-        if len(self.numbers) >= self._limit:
-            raise refusal(self._path, Fault(reason=f"more than {self._limit} rows"))
-        self.numbers.append(number)
-        return fields
+        self._lines_read = before + reader.line_num
+        columns = zip(*rows, strict=True) if rows else [()] * len(self.header)
+        series = [pl.Series(name, values, dtype=pl.String) for name, values in zip(self.header, columns, strict=True)]
+        return Piece(frame=pl.DataFrame(series), row_numbers=np.array(numbers, dtype=np.int64))
 
-
-def _line_number(lines: Iterator[list[str]]) -> int:
-    number: int = lines.line_num  # type: ignore[attr-defined]  # the type of csv.reader has no public name
-    return number
-
-
-def _chunk(header: list[str], batch: list[list[str]]) -> pl.DataFrame:
-    columns = zip(header, zip(*batch, strict=True), strict=True)
-    frame = pl.DataFrame([pl.Series(name, values, dtype=pl.String) for name, values in columns])
-    stripped = pl.all().str.strip_chars()
-    return frame.select(pl.when(stripped != "").then(stripped).name.keep())
+    def _count(self, rows: int) -> None:
+        self._rows += rows
+        if self._rows > self._file.limits.rows:
+            raise refusal(self._file.path, Fault(reason=f"more than {self._file.limits.rows} rows"))

@@ -24,8 +24,9 @@ from sklearn.model_selection import train_test_split
 from crypto.identifiers import ParticipantId
 from models.enterprise_id import numbered_enterprise_ids
 from participants.contract import KEY_COLUMN, Category, DataContract, Item, ItemType, UpdateFrequency
+from participants.data_file import TableLimits
 from participants.errors import TableRefused
-from participants.text_table import TableLimits, parse_text_table, read_bytes
+from participants.text_table import read_text_table
 from simulations.errors import DatasetUnusable
 from simulations.federation_data import BankData, DepartmentData, FederationData
 
@@ -81,9 +82,8 @@ def load_uci(path: Path) -> FederationData:
 
 
 def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    limits = TableLimits()
     try:
-        frame = parse_text_table(path, read_bytes(path, limits), limits).frame
+        frame = read_text_table(path, TableLimits())
     except TableRefused as error:
         raise DatasetUnusable(error.message, advice=_ADVICE) from error
     if missing := [name for name in columns if name not in frame.columns]:

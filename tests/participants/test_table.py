@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from crypto.identifiers import ParticipantId
 from models.enterprise_id import make_enterprise_ids
 from participants.contract import Category, DataContract, Item, ItemType
+from participants.data_file import TableLimits
 from participants.errors import TableRefused
 from participants.faults import TableReport
 from participants.table import read_table
-from participants.text_table import TableLimits
 
 IDS = make_enterprise_ids(np.random.default_rng(5), 40)
 ITEMS = (
