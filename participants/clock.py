@@ -1,22 +1,5 @@
-"""The time of day, as a parameter."""
+"""The time of day, as a parameter: the same as everywhere in a node."""
 
-from __future__ import annotations
+from models.hosting.clock import Clock, SystemClock
 
-import time
-from typing import Protocol
-
-
-class Clock(Protocol):
-    """Where the time of day comes from."""
-
-    def now(self) -> float:
-        """Seconds since 1970, UTC."""
-        ...
-
-
-class SystemClock:
-    """The machine's own clock."""
-
-    def now(self) -> float:
-        """Seconds since 1970, UTC."""
-        return time.time()
+__all__ = ["Clock", "SystemClock"]

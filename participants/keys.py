@@ -1,4 +1,4 @@
-"""A bank's decryption keys on disk, and what others know of them.
+"""A bank's decryption keys, and what others know of them.
 
 A bank has three: Paillier (one score at a time) and two of BFV, whose parameters differ: inner products of training
 and sums of batch scoring. The participant document names the Paillier modulus itself and, for the two lattice keys,
@@ -8,26 +8,23 @@ one fingerprint over both; the keys travel beside it as a `LatticeKeys` message.
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Final
 
 from crypto.errors import MalformedMessage, UntrustedKey
 from crypto.labels import Label, labelled
 from crypto.lattice.keys import BankLatticeKey, LatticePublicKey
 from crypto.lattice.parameters import ADDITION, INNER_PRODUCT
 from crypto.paillier import BankPaillierKey
+from models.hosting.files import private_file
 from models.wire.codec import Blob, WireMessage
 
+__all__ = ["BankKeys", "LatticeKeys", "PublicBankKeys", "private_file"]
 
-def private_file(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone may read, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    draft.replace(path)
+
+PAILLIER_FILE: Final = "paillier"
+LATTICE_TRAINING_FILE: Final = "lattice-training"
+LATTICE_SCORING_FILE: Final = "lattice-scoring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,25 +71,17 @@ class BankKeys:
     scoring: BankLatticeKey
 
     @classmethod
-    def generate(cls) -> BankKeys:
-        """New keys from the operating system's randomness."""
-        return cls(
-            BankPaillierKey.generate(), BankLatticeKey.generate(INNER_PRODUCT), BankLatticeKey.generate(ADDITION)
-        )
-
-    def save(self, directory: Path) -> None:
-        """Write the private keys into `directory`."""
-        private_file(directory / "paillier", self.paillier.to_private_bytes())
-        private_file(directory / "lattice-training", self.training.to_private_bytes())
-        private_file(directory / "lattice-scoring", self.scoring.to_private_bytes())
+    def new_lattice_keys(cls) -> tuple[BankLatticeKey, BankLatticeKey]:
+        """New lattice keys, for training and for scoring, from the operating system's randomness."""
+        return BankLatticeKey.generate(INNER_PRODUCT), BankLatticeKey.generate(ADDITION)
 
     @classmethod
-    def load(cls, directory: Path) -> BankKeys:
-        """Read what `save` wrote."""
+    def from_private_bytes(cls, *, paillier: bytes, training: bytes, scoring: bytes) -> BankKeys:
+        """The keys that the bank's home holds."""
         return cls(
-            BankPaillierKey.from_private_bytes((directory / "paillier").read_bytes()),
-            BankLatticeKey.from_private_bytes((directory / "lattice-training").read_bytes()),
-            BankLatticeKey.from_private_bytes((directory / "lattice-scoring").read_bytes()),
+            BankPaillierKey.from_private_bytes(paillier),
+            BankLatticeKey.from_private_bytes(training),
+            BankLatticeKey.from_private_bytes(scoring),
         )
 
     def public_lattice_keys(self) -> LatticeKeys:
