@@ -73,7 +73,7 @@ def _uncounted(_sent: int, _received: int) -> None:
 class Peer:
     """One peer. Used within one event loop.
 
-    `documents`: what is pinned of it and in force, newest last. `own`: changes when this node's certificate does.
+    `documents`: what is pinned of it and in force, newest first. `own`: changes when this node's certificate does.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Peer:
         if self._transport is not None and not again and now - self._looked_at < LOOK_SECONDS:
             return self._transport
         documents = self._documents()
-        addresses = list(dict.fromkeys(document.address for document in reversed(documents) if document.address))
+        addresses = list(dict.fromkeys(document.address for document in documents if document.address))
         certificates = tuple(document.certificate for document in documents if document.certificate)
         if not addresses or not certificates:
             raise PeerUnreachable(self.name, "its pinned document names no address or no certificate", sent=False)
