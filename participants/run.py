@@ -6,6 +6,7 @@ recipient alone) and everything that it hears through `hear` and `hear_sealed`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 from crypto.errors import MalformedMessage, PeerError, UntrustedKey
@@ -14,6 +15,7 @@ from crypto.identity import Identity, ParticipantDocument, PublicIdentity
 from crypto.labels import Label
 from crypto.masks import MaskContext, PairwiseSecrets
 from crypto.sealed import seal, unseal
+from crypto.succession import HandOver
 from models.wire.envelope import Addressed, Envelope, Place
 from models.wire.plan import RunPlan, require_enough_departments
 from models.wire.setup import MeetRequest
@@ -24,6 +26,8 @@ from participants.keys import PublicBankKeys
 from participants.ledger import FileLedger
 from participants.run_store import RunStore
 
+Verify = Callable[[ParticipantId, bytes], ParticipantDocument]
+
 
 class Run:
     """One participant's side of one run."""
@@ -31,7 +35,7 @@ class Run:
     def __init__(self, home: Home, identity: Identity, ledger: FileLedger, run_id: RunId) -> None:
         self.home = home
         self.me = home.participant_id
-        self.identity = identity
+        self._current_identity = identity
         self.ledger = ledger
         self.store = RunStore(home.directory / "runs", run_id)
 
@@ -53,7 +57,7 @@ class Run:
 
     def meet(self, request: MeetRequest) -> None:
         """Verify everybody's document against its pin and every bank's keys against its document, then keep them."""
-        self._verify(request)
+        self._verify(request, self._introduced)
         data = request.encode()
         if self.store.has("met") and self.store.read_bytes("met") != data:
             raise PeerError("this run's participants were introduced before, with other documents")
@@ -62,12 +66,26 @@ class Run:
     @cached_property
     def documents(self) -> dict[ParticipantId, ParticipantDocument]:
         """The verified documents of all participants."""
-        return self._verify(MeetRequest.decode(self.store.read_bytes("met")))
+        return self._verify(MeetRequest.decode(self.store.read_bytes("met")), self._known)
 
     @cached_property
     def bank_keys(self) -> dict[ParticipantId, PublicBankKeys]:
         """The verified lattice keys of all banks."""
         request = MeetRequest.decode(self.store.read_bytes("met"))
+    @cached_property
+    def identity(self) -> Identity:
+        """This participant's identity in the run: the one it was introduced with, also after it has a new one.
+
+        Raises `UntrustedKey` if that one is forgotten by now.
+        """
+        if not self.store.has("met"):
+            return self._current_identity
+        introduced = self.documents[self.me].identity
+        for identity in (self._current_identity, *self.home.identities().values()):
+            if identity.public == introduced:
+                return identity
+        raise UntrustedKey("the identity that this run began with is forgotten", advice="start a new run")
+
         keys = received(request.lattice_keys, self.plan.bank_ids)
         return {bank: PublicBankKeys.verify(data, self._named_fingerprint(bank)) for bank, data in keys.items()}
 
@@ -173,11 +191,11 @@ class Run:
             raise UntrustedKey(f"{participant} is not a participant of this run")
         return self.documents[participant].identity
 
-    def _verify(self, request: MeetRequest) -> dict[ParticipantId, ParticipantDocument]:
+    def _verify(self, request: MeetRequest, verify: Verify) -> dict[ParticipantId, ParticipantDocument]:
         everybody = tuple(sorted((*self.plan.department_ids, *self.plan.bank_ids)))
         documents = {}
         for name, data in received(request.documents, everybody).items():
-            document = ParticipantDocument.verify(data, self._trusted_fingerprint(name))
+            document = verify(name, data)
             role = Role.BANK if name in self.plan.bank_ids else Role.DEPARTMENT
             if document.participant_id != name or document.role is not role:
                 raise PeerError("a participant's document is not of the participant that the plan names")
@@ -186,8 +204,15 @@ class Run:
             PublicBankKeys.verify(keys, documents[bank].lattice_key_fingerprint or b"")
         return documents
 
-    def _trusted_fingerprint(self, name: ParticipantId) -> bytes:
-        return self.identity.public.fingerprint() if name == self.me else self.home.pinned_fingerprint(name)
+    def _introduced(self, name: ParticipantId, data: bytes) -> ParticipantDocument:
+        """A document as the bureau relays it: one in force, byte for byte."""
+        return self.home.verify_own(data) if name == self.me else self.home.pins.verify(name, data)
+
+    def _known(self, name: ParticipantId, data: bytes) -> ParticipantDocument:
+        """A document that this run was introduced with. Its owner may have a newer one by now, not another identity."""
+        if name == self.me:
+            return HandOver(data).verify_signed_by_itself()
+        return self.home.pins.verify_signed(name, data)
 
     def _named_fingerprint(self, bank: ParticipantId) -> bytes:
         return self.documents[bank].lattice_key_fingerprint or b""

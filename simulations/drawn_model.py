@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from crypto.documents import canonical_json
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
-from crypto.identity import ParticipantDocument
 from models.additive import BinnedBlock
 from models.block_file import block_to_bytes
 from models.feature_bins import FeatureBins, FeatureKind
@@ -37,6 +36,7 @@ INTERCEPT: Final = -2.5
 TURNOVER: Final = FeatureBins(name="turnover", kind=FeatureKind.NUMBER, edges=(1.0, 2.0, 3.0))
 TURNOVER_WEIGHTS: Final = (0.5, 0.1, -0.2, -0.4, 0.0)
 
+from simulations.founding import pin_everybody
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFederation:
@@ -117,9 +117,7 @@ def _homes(directory: Path, departments: int, banks: int) -> dict[ParticipantId,
         ParticipantId(name): Home.create(directory / name, participant_id=ParticipantId(name), role=role, title=name)
         for name, role in names
     }
-    identities = {name: home.identity().public for name, home in homes.items()}
-    for home in homes.values():
-        home.pin(identities)
+    pin_everybody(homes)
     return homes
 
 
@@ -143,22 +141,9 @@ def _introduce(homes: dict[ParticipantId, Home], plan: RunPlan) -> None:
     """Have everybody verify everybody's document, as the set-up of a run does."""
     documents, keys = {}, {}
     for name, home in homes.items():
-        paillier_modulus = lattice_fingerprint = None
         if home.role is Role.BANK:
-            bank = home.bank_keys()
-            lattice = bank.public_lattice_keys()
-            keys[name] = lattice.encode()
-            paillier_modulus, lattice_fingerprint = bank.paillier.public.modulus, lattice.fingerprint()
-        identity = home.identity()
-        document = ParticipantDocument(
-            participant_id=name,
-            role=home.role,
-            title=home.title,
-            identity=identity.public,
-            paillier_modulus=paillier_modulus,
-            lattice_key_fingerprint=lattice_fingerprint,
-        )
-        documents[name] = document.sign(identity)
+            keys[name] = home.bank_keys().public_lattice_keys().encode()
+        documents[name] = home.document()
     met = MeetRequest(run_id=plan.run_id, documents=post(documents), lattice_keys=post(keys), bank_features=())
     for home in homes.values():
         run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), plan.run)

@@ -6,11 +6,13 @@ plays all of them, so everybody pins everybody.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from crypto.identifiers import ParticipantId, Role
+from models.hosting.home import NodeHome
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
 from participants.home import Home
@@ -41,14 +43,19 @@ def found(data: FederationData, directory: Path) -> FoundedFederation:
         homes[name] = Home.create(path, participant_id=name, role=role, title=member.title)
         store = DepartmentStore if role is Role.DEPARTMENT else BankBook
         store.create(path / "data", member.contract).import_file(files[name])
-    identities = {name: home.identity().public for name, home in homes.items()}
-    for home in homes.values():
-        home.pin(identities)
+    pin_everybody(homes)
     return _founded(directory, tuple(homes.values()))
 
 
 def reopen(directory: Path) -> FoundedFederation:
     """The federation that was founded in `directory`; raises `ProtectionUnavailable` if a home cannot be read."""
+def pin_everybody(homes: Mapping[ParticipantId, NodeHome]) -> None:
+    """Have every home pin the documents of all others, as if fingerprints had been compared by telephone."""
+    handed = {name: (home.hand_over(), home.identity().public.fingerprint()) for name, home in homes.items()}
+    for name, home in homes.items():
+        home.pins.pin_all(one for other, one in handed.items() if other != name)
+
+
     return _founded(directory, tuple(Home.open(path) for path in sorted((directory / "homes").iterdir())))
 
 

@@ -28,7 +28,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
-from crypto.errors import MalformedMessage, ProtectionUnavailable, ProtocolStateError
+from crypto.errors import MalformedMessage, ProtectionUnavailable, ProtocolStateError, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.identity import Identity, ParticipantDocument
 from crypto.succession import HandOver
@@ -166,6 +166,12 @@ class NodeHome:
     def documents(self) -> dict[int, bytes]:
         """Return the signed documents by their serials: current, then those in grace."""
         return {serial: self._public(serial, "document") for serial in self.serials()}
+
+    def verify_own(self, data: bytes) -> ParticipantDocument:
+        """Return the document in `data` if it is the current one or one in grace; `UntrustedKey` if it is not."""
+        if data not in self.documents().values():
+            raise UntrustedKey("a document that is said to be of this participant is not one of its own in force")
+        return HandOver(data).verify_signed_by_itself()
 
     def hand_over(self) -> bytes:
         """Return the current document with the endorsement of the identity before it, if there was one: for pinning."""

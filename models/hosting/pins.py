@@ -154,6 +154,19 @@ class PinBook:
             advice="Have it hand over its newest document, and pin that.",
         )
 
+    def verify_signed(self, name: ParticipantId, data: bytes) -> ParticipantDocument:
+        """Return the document in `data` if an identity in force of `name` signed it, even if it is an older one.
+
+        For what was verified by `verify` when it came and is read again. Raises as `verify` does.
+        """
+        document = HandOver(data).verify_signed_by_itself()
+        if document.identity.fingerprint() not in self.fingerprints(name):
+            raise UntrustedKey(
+                f"the identity in the document of {name} is not one that is pinned here",
+                advice="Compare the fingerprints with the other side by telephone before you pin a new one.",
+            )
+        return document
+
     def _pinned(self, name: ParticipantId, serial: int | None) -> Pinned:
         for one in self._in_force(self._trust(name)):
             if serial in (None, one.document.serial):

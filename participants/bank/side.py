@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 
 from crypto.errors import PeerError
-from crypto.identity import ParticipantDocument
 from crypto.lattice.workers import LatticeWorkers
 from models.wire.binning import BinRequest, SummedWords
 from models.wire.codec import WireMessage
@@ -73,18 +72,9 @@ class BankSide:
 
     def _join(self, plan: RunPlan) -> JoinReply:
         self._run.begin(plan)
-        lattice_keys = self._keys.public_lattice_keys()
-        document = ParticipantDocument(
-            participant_id=self._run.me,
-            role=self._run.home.role,
-            title=self._run.home.title,
-            identity=self._run.identity.public,
-            paillier_modulus=self._keys.paillier.public.modulus,
-            lattice_key_fingerprint=lattice_keys.fingerprint(),
-        )
         return JoinReply(
-            document=document.sign(self._run.identity),
-            lattice_key=lattice_keys.encode(),
+            document=self._run.home.document(),
+            lattice_key=self._keys.public_lattice_keys().encode(),
             bank_features=self._feature_names(),
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 
 from crypto.errors import PeerError
-from crypto.identity import ParticipantDocument
 from crypto.lattice.workers import LatticeWorkers
 from models.wire.binning import BinRequest
 from models.wire.codec import WireMessage
@@ -60,13 +59,7 @@ class DepartmentSide:
 
     def _join(self, plan: RunPlan) -> JoinReply:
         self._run.begin(plan)
-        document = ParticipantDocument(
-            participant_id=self._run.me,
-            role=self._run.home.role,
-            title=self._run.home.title,
-            identity=self._run.identity.public,
-        )
-        return JoinReply(document=document.sign(self._run.identity), lattice_key=b"", bank_features=())
+        return JoinReply(document=self._run.home.document(), lattice_key=b"", bank_features=())
 
     @cached_property
     def _aligner(self) -> DepartmentAligner:

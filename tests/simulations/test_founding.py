@@ -15,8 +15,11 @@ def test_everybody_has_a_home_with_its_data_and_the_pins_of_all(federation: Foun
     assert set(homes) == {member.participant_id for member in data.members}
     assert federation.departments == tuple(sorted(one.participant_id for one in data.departments))
     for home in homes.values():
-        for name, other in homes.items():
+        others = {name: other for name, other in homes.items() if name != home.participant_id}
+        assert set(home.pins.names()) == set(others)
+        for name, other in others.items():
             assert home.pinned_fingerprint(name) == other.identity().public.fingerprint()
+            assert home.pins.document_bytes(name) == other.document()
     for department in data.departments:
         store = DepartmentStore(federation.homes[department.participant_id] / "data")
         assert store.enterprise_ids() == sorted(department.table["enterprise_id"])
