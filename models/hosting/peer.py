@@ -23,7 +23,6 @@ import httpx
 
 from crypto.errors import MalformedMessage, PeerError
 from crypto.identifiers import ParticipantId
-from crypto.identity import ParticipantDocument
 from models.hosting import problems
 from models.hosting.errors import PeerUnreachable
 
@@ -41,6 +40,20 @@ class Signer(Protocol):
 
     def sign(self, method: str, url: str, body: bytes) -> dict[str, str]:
         """The headers that show who sends it."""
+        ...
+
+
+class PeerDocument(Protocol):
+    """What is read of a pinned `ParticipantDocument`."""
+
+    @property
+    def address(self) -> str:
+        """Its https origin, or nothing."""
+        ...
+
+    @property
+    def certificate(self) -> bytes:
+        """Its TLS certificate (DER), or nothing."""
         ...
 
 
@@ -66,7 +79,7 @@ Traffic = Callable[[int, int], None]
 """Is told how many bytes went to a peer and came back, HTTP's headers among them and TLS's own not."""
 
 
-def _uncounted(_sent: int, _received: int) -> None:
+def uncounted(_sent: int, _received: int) -> None:
     """Nobody wants to know."""
 
 
@@ -80,11 +93,11 @@ class Peer:
         self,
         name: ParticipantId,
         *,
-        documents: Callable[[], Sequence[ParticipantDocument]],
+        documents: Callable[[], Sequence[PeerDocument]],
         signer: Signer,
         new_transport: NewTransport,
         own: Callable[[], object] = lambda: None,
-        traffic: Traffic = _uncounted,
+        traffic: Traffic = uncounted,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
