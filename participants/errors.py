@@ -4,7 +4,11 @@
     └── ParticipantError
         ├── ContractRefused     a data contract that is not well formed, or contradicts itself
         ├── TableRefused        a data file with faults; its report lists them, rows and all, values never
-        └── StoreUnusable       a participant's own store is missing, damaged or of another contract
+        ├── StoreUnusable       a participant's own store is missing, damaged or of another contract
+        ├── PolicyRefused       an approval policy that is not well formed
+        ├── ApprovalRefused     an operator's decision that cannot be taken
+        ├── ApprovalPending     nobody has decided yet whether this participant takes part in a run
+        └── RunRefused          this participant takes no part in a run
 
 A message is one line and never holds a record's value or an enterprise id.
 """
@@ -40,3 +44,19 @@ class TableRefused(ParticipantError):
 
 class StoreUnusable(ParticipantError):
     """A participant's store of records cannot be read."""
+
+
+class PolicyRefused(ParticipantError):
+    """An approval policy that cannot be used: it then approves nothing. The message names the key."""
+
+
+class ApprovalRefused(ParticipantError):
+    """A decision about a run that is unknown, was decided otherwise, or would use what may never be used."""
+
+
+class ApprovalPending(ParticipantError):
+    """A run was proposed on which the operator has not decided. The bureau asks again."""
+
+
+class RunRefused(ParticipantError):
+    """A run that was refused here, by the operator or by the policy."""

@@ -1,7 +1,22 @@
 """A participant's node: opens its home and answers the steps of a run in its role.
 
 Handling a step needs nothing in memory: what it needs is read from the home, so it does not matter in which process it
-is handled. What can be kept warm is.
+is handled. What can be kept warm is. Nothing is answered of a run that was not approved and begun here
+(`approvals.py`); steps of a run's set-up are taken once and answered as often as they are asked for
+(`setup_answers.py`).
+
+A process may be killed at any moment. What then holds, by what it was handling:
+
+| step                  | killed before its answer was kept             | asked for again                            |
+|-----------------------|-----------------------------------------------|--------------------------------------------|
+| JOIN                  | nothing was begun, or all of it               | the same answer                            |
+| set-up, without masks | nothing has left; its pieces are overwritten  | an answer; from then on that one           |
+| set-up, with masks    | masks may count as used                       | the answer, or refused: a new attempt      |
+| a step of a round     | masks and opened numbers may be spent         | refused: a new attempt of the round        |
+| EVALUATE              | masks may count as used                       | refused: another evaluation, of few        |
+| CONCLUDE, FINISH,     | the same pieces are made of the same          | the same answer                            |
+| ACTIVATE              |                                               |                                            |
+| scores of many        | masks may count as used                       | the answer, or refused: another batch      |
 """
 
 from __future__ import annotations
@@ -16,12 +31,18 @@ from typing import ClassVar, Protocol
 
 from crypto.identifiers import Role, RunId
 from models.wire.codec import WireMessage
+from models.wire.plan import RunPlan
 from models.wire.requests import read_request, run_of
+from models.wire.setup import JoinRequest
+from models.wire.steps import Step
+from participants.approvals import Approvals
 from participants.bank.side import BankSide
 from participants.department.side import DepartmentSide
 from participants.home import Home
 from participants.ledger import FileLedger
 from participants.run import Run
+from participants.run_store import RunStore
+from participants.setup_answers import SETUP_STEPS, SetupAnswers
 from participants.workers import shared_workers
 
 
@@ -43,6 +64,7 @@ class Node:
         self.home = home
         self._identity = home.identity()
         self._ledger = FileLedger(home.directory / "ledger")
+        self._approvals = Approvals.open(home)
         self._sides: dict[RunId, Side] = {}
 
     @classmethod
@@ -57,13 +79,28 @@ class Node:
     def forget(cls, directory: Path) -> None:
         """Drop what is kept warm of a home, as the end of its process would."""
         with cls._opening:
-            cls._opened.pop(directory, None)
+            forgotten = cls._opened.pop(directory, None)
+        if forgotten is not None:
+            forgotten.close()
+
+    def close(self) -> None:
+        """Close the connections of its database; they open again when they are needed."""
+        self._approvals.close()
 
     def handle(self, kind: str, body: bytes) -> bytes:
         """Answer one step; raises a `YurongError` to refuse."""
         request = read_request(kind, body)
+        run_id = run_of(request)
         with self._one_at_a_time():
-            return self._side(run_of(request)).answer(request).encode()
+            if isinstance(request, JoinRequest):
+                self._approvals.admit(RunPlan.decode(request.plan))
+            else:
+                self._approvals.require_begun(run_id)
+            side, step = self._side(run_id), Step(kind)
+            if step not in SETUP_STEPS:
+                return side.answer(request).encode()
+            answers = SetupAnswers(RunStore(self.home.directory / "runs", run_id))
+            return answers.answer(step, body, lambda: side.answer(request).encode())
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:

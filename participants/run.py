@@ -44,10 +44,7 @@ class Run:
         data = plan.encode()
         if self.store.has("plan") and self.store.read_bytes("plan") != data:
             raise PeerError("this run already has another plan")
-        members = plan.bank_ids if self.home.role is Role.BANK else plan.department_ids
-        if self.me not in members:
-            raise PeerError("the plan does not name this participant in its role")
-        require_enough_departments(len(plan.departments))
+        check_plan(plan, self.home)
         self.store.write_bytes("plan", data)
 
     @cached_property
@@ -72,6 +69,9 @@ class Run:
     def bank_keys(self) -> dict[ParticipantId, PublicBankKeys]:
         """The verified lattice keys of all banks."""
         request = MeetRequest.decode(self.store.read_bytes("met"))
+        keys = received(request.lattice_keys, self.plan.bank_ids)
+        return {bank: PublicBankKeys.verify(data, self._named_fingerprint(bank)) for bank, data in keys.items()}
+
     @cached_property
     def identity(self) -> Identity:
         """This participant's identity in the run: the one it was introduced with, also after it has a new one.
@@ -86,9 +86,6 @@ class Run:
                 return identity
         raise UntrustedKey("the identity that this run began with is forgotten", advice="start a new run")
 
-        keys = received(request.lattice_keys, self.plan.bank_ids)
-        return {bank: PublicBankKeys.verify(data, self._named_fingerprint(bank)) for bank, data in keys.items()}
-
     @cached_property
     def secrets(self) -> PairwiseSecrets:
         """The secrets shared with each other participant."""
@@ -99,14 +96,6 @@ class Run:
     def leading_bank(self) -> ParticipantId:
         """The bank that speaks for all of them to the departments: the first by name."""
         return self.plan.bank_ids[0]
-
-    def only_once(self, piece: str) -> None:
-        """Refuse a step of the set-up that was taken: it keeps `piece`, and all that follows rests on it.
-
-        Raises `PeerError`. What a lost reply held is answered from the stored replies, not by a second handling.
-        """
-        if self.store.has(piece):
-            raise PeerError("this step of the run's set-up was taken before", advice="start a new run")
 
     def mask_context(self, turn: Turn, purpose: Purpose, direction: str, members: tuple[str, ...]) -> MaskContext:
         """The context of a masked sum over `members` at this turn.
@@ -216,6 +205,14 @@ class Run:
 
     def _named_fingerprint(self, bank: ParticipantId) -> bytes:
         return self.documents[bank].lattice_key_fingerprint or b""
+
+
+def check_plan(plan: RunPlan, home: Home) -> None:
+    """Refuse a plan that does not name this participant in its role, or that protects nobody."""
+    members = plan.bank_ids if home.role is Role.BANK else plan.department_ids
+    if home.participant_id not in members:
+        raise PeerError("the plan does not name this participant in its role")
+    require_enough_departments(len(plan.departments))
 
 
 def received(items: tuple[Addressed, ...], expected: tuple[ParticipantId, ...]) -> dict[ParticipantId, bytes]:

@@ -1,7 +1,7 @@
 """Founding a federation on one machine: a home for every participant, with keys, pins and imported data.
 
 In a real federation each participant does this for itself and fingerprints are compared by telephone. Here one person
-plays all of them, so everybody pins everybody.
+plays all of them, so everybody pins everybody and approves every run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.home import NodeHome
+from participants.approval_policy import approve_everything
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
 from participants.home import Home
@@ -41,14 +42,13 @@ def found(data: FederationData, directory: Path) -> FoundedFederation:
         name, path = member.participant_id, directory / "homes" / member.participant_id
         role = Role.DEPARTMENT if isinstance(member, DepartmentData) else Role.BANK
         homes[name] = Home.create(path, participant_id=name, role=role, title=member.title)
+        approve_everything(path)
         store = DepartmentStore if role is Role.DEPARTMENT else BankBook
         store.create(path / "data", member.contract).import_file(files[name])
     pin_everybody(homes)
     return _founded(directory, tuple(homes.values()))
 
 
-def reopen(directory: Path) -> FoundedFederation:
-    """The federation that was founded in `directory`; raises `ProtectionUnavailable` if a home cannot be read."""
 def pin_everybody(homes: Mapping[ParticipantId, NodeHome]) -> None:
     """Have every home pin the documents of all others, as if fingerprints had been compared by telephone."""
     handed = {name: (home.hand_over(), home.identity().public.fingerprint()) for name, home in homes.items()}
@@ -56,6 +56,8 @@ def pin_everybody(homes: Mapping[ParticipantId, NodeHome]) -> None:
         home.pins.pin_all(one for other, one in handed.items() if other != name)
 
 
+def reopen(directory: Path) -> FoundedFederation:
+    """The federation that was founded in `directory`; raises `ProtectionUnavailable` if a home cannot be read."""
     return _founded(directory, tuple(Home.open(path) for path in sorted((directory / "homes").iterdir())))
 
 

@@ -2,12 +2,16 @@
 
 The plan is public inside a run. Its digest is bound into every mask and every envelope, so participants that were
 given different plans cannot produce anything that another accepts, and their masks do not cancel.
+
+A run whose set-up fails is begun anew as its next attempt, with new masks: the same plan under the run's id and `-a2`,
+`-a3` and so on. People approve the proposal, which is the plan of the first attempt; it stands for all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,8 +20,13 @@ from crypto.errors import MalformedMessage, ProtectionUnavailable
 from crypto.identifiers import ParticipantId, RunId, parse_participant_id
 from models.wire.codec import Name, WireMessage
 
+MAXIMUM_ATTEMPTS = 5
+"""How often the set-up of a run that was approved once may be begun."""
+
 MINIMUM_DEPARTMENTS = 3
 ROWS_PER_ROUND_AND_PARAMETER = 10
+
+_LATER_ATTEMPT = re.compile(r"(.+)-a([2-9])")
 
 _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
@@ -55,6 +64,15 @@ class RunPlan(WireMessage):
         """SHA-256 of the plan's canonical bytes."""
         return hashlib.sha256(self.encode()).digest()
 
+    def proposal(self) -> RunPlan:
+        """The plan that people approve: this one, as its run's first attempt."""
+        return replace(self, run_id=attempt_of(self.run_id)[0])
+
+    def as_attempt(self, attempt: int) -> RunPlan:
+        """The plan of another attempt of the same run; the first is 1."""
+        run_id, _ = attempt_of(self.run_id)
+        return replace(self, run_id=run_id if attempt == 1 else f"{run_id}-a{attempt}")
+
     @property
     def run(self) -> RunId:
         """The run's id, typed."""
@@ -69,6 +87,12 @@ class RunPlan(WireMessage):
     def bank_ids(self) -> tuple[ParticipantId, ...]:
         """The banks, sorted."""
         return tuple(ParticipantId(name) for name in self.banks)
+
+
+def attempt_of(run_id: str) -> tuple[RunId, int]:
+    """The run that was proposed, and which attempt of it an id names."""
+    later = _LATER_ATTEMPT.fullmatch(run_id)
+    return (RunId(run_id), 1) if later is None else (RunId(later[1]), int(later[2]))
 
 
 def require_enough_departments(departments: int) -> None:

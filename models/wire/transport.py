@@ -54,6 +54,10 @@ class Refusal(StrEnum):
     REQUEST_INTERRUPTED = "RequestInterrupted"
     NOT_CONFIGURED = "ParticipantNotConfigured"
     INTERNAL = "InternalError"
+    APPROVAL_PENDING = "ApprovalPending"
+    """An error of ours: this participant's operator has not decided on the run yet. Ask again."""
+    RUN_REFUSED = "RunRefused"
+    """An error of ours: the operator, or the policy, wants no part in the run."""
 
 
 class TransportRefused(MalformedMessage):

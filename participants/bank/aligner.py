@@ -33,7 +33,6 @@ class BankAligner:
 
     def blind(self) -> bytes:
         """Draw the cohort's order and blind its ids, once a run: one envelope to all departments."""
-        self._run.only_once("alignment")
         order = _random_order(len(self._book.enterprise_ids()))
         self._run.store.write_arrays("order", {"order": order})
         self._run.store.write_bytes("book-digest", book_digest(self._book.rows()))

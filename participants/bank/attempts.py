@@ -27,6 +27,11 @@ class Attempts:
         """Begin an attempt, in place of the one before."""
         self._write(turn, _OPENED)
 
+    def answered(self) -> str | None:
+        """The digest of the turn of the last attempt whose products were opened and were ready to be sent."""
+        digest: str | None = self._store.read_facts(_PIECE)["turn"] if self._store.has(_PIECE) else None
+        return digest
+
     def search(self, turn: Turn) -> None:
         """Go on to the search; raises `ProtocolStateError` unless this attempt was opened and nothing more."""
         self._expect(turn, _OPENED)

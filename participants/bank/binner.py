@@ -68,7 +68,6 @@ class BankBinner:
 
     def cut(self, request: SummedWords) -> MaskedWords:
         """Cut at the summed histograms' quantiles, once a run; answer with the share of curvature, rows, defaults."""
-        self._run.only_once("bins")
         lengths = [len(item.allowed) if item.allowed else HISTOGRAM_LENGTH for item in self._items]
         turn = self._run.setup_turn()
         total = self._group.total(turn, Purpose.HISTOGRAM, request.words, sum(lengths))

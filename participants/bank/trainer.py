@@ -83,13 +83,13 @@ class BankTrainer:
         self._group = BankGroup(run)
         self._own = OwnBlock(run)
         self._attempts = Attempts(run.store)
+        self._opened = OpenedNumbers(run.store)
 
     def begin(self, request: BeginRequest) -> RoundOutcome:
         """Check that the run protects its residuals, start from the base rate, and send the first ones.
 
-        Once a run: the bounds of all that follows rest on what was checked here.
+        Once a run (`SetupAnswers`): the bounds of all that follows rest on what was checked here.
         """
-        self._run.only_once("begin")
         totals = self._binner.totals(request.totals)
         self._require_enough_rows(totals.training_rows, request)
         self._run.store.write_bytes("begin", request.encode())
@@ -102,6 +102,7 @@ class BankTrainer:
         self._check(turn)
         training_rows = self._rows_that_cover(turn)
         departments = tuple(ParticipantId(name) for name in turn.departments)
+        self._opened.begin(turn.digest().hex(), answered=self._attempts.answered())
         opened = {}
         for department, payload in received(request.products, departments).items():
             products = Products.decode(self._run.hear(payload, Step.GRADIENT, turn, sender=department))
@@ -224,7 +225,7 @@ class BankTrainer:
     def _masked_products(self, department: ParticipantId, products: Products, turn: Turn, training_rows: int) -> Words:
         if products.columns > self._begin.largest_block:
             raise PeerError("a department asks for more inner products than its block has parameters")
-        OpenedNumbers(self._run.store).spend(department, products.columns, training_rows=training_rows)
+        self._opened.spend(department, products.columns, training_rows=training_rows)
         words = self._workers.decrypt_products(
             self._key, products.ciphertexts, columns=products.columns, stride=self._stride
         )

@@ -11,12 +11,15 @@ The department's key is new in every run, so tags of two runs cannot be compared
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from crypto.alignment import TAG_BYTES, AlignmentDepartment
 from crypto.errors import PeerError
-from crypto.identifiers import ParticipantId
+from crypto.identifiers import EnterpriseId, ParticipantId
 from crypto.labels import Label
 from models.wire.envelope import post
 from models.wire.setup import BlindedReply, BlindedRequest, CohortOrder, CohortRequest, Done, EvaluatedIds
@@ -40,9 +43,9 @@ class DepartmentAligner:
 
         Once a run, so that the number of ids that a bank may ask about is bounded.
         """
-        self._run.only_once("register-tags")
         key = AlignmentDepartment.generate()
-        tags = key.tags(self._register.enterprise_ids())
+        ids = self._register.enterprise_ids()
+        tags = key.tags(ids)
         register_tags = b"".join(sorted(_split(tags)))
         turn = self._run.setup_turn()
         answers = {}
@@ -52,6 +55,7 @@ class DepartmentAligner:
             answers[bank] = self._run.say_sealed(
                 Step.ANSWER_BLINDED, turn, answer.encode(), to=bank, label=Label.SEALED_ANSWER
             )
+        self._run.store.write_bytes("register-digest", register_digest(ids))
         self._run.store.write_bytes("register-tags", tags)
         return BlindedReply(answers=post(answers))
 
@@ -60,8 +64,6 @@ class DepartmentAligner:
 
         Once a run: with a second order, a bank could compare sums over rows that are other enterprises here alone.
         """
-        for bank in self._run.plan.bank_ids:
-            self._run.only_once(f"cohort/{bank}")
         row_of_tag = {tag: row for row, tag in enumerate(_split(self._run.store.read_bytes("register-tags")))}
         turn = self._run.setup_turn()
         cohorts: dict[ParticipantId, NDArray[np.int64]] = {}
@@ -74,6 +76,11 @@ class DepartmentAligner:
         for bank, rows in cohorts.items():
             self._run.store.write_arrays(f"cohort/{bank}", {"rows": rows})
         return Done(run_id=self._run.plan.run_id)
+
+
+def register_digest(enterprise_ids: Sequence[EnterpriseId]) -> bytes:
+    """SHA-256 of who is in a register, in its order: what the rows of a run's cohorts are about."""
+    return hashlib.sha256("\n".join(enterprise_ids).encode()).digest()
 
 
 def _rows_of(order: CohortOrder, row_of_tag: dict[bytes, int]) -> NDArray[np.int64]:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crypto.errors import ProtocolStateError
 from models.additive import BinnedBlock
 from models.binning import fit_bins_within
 from models.block_file import AnyBlock, block_to_bytes
 from models.linear import LinearBlock, fit_linear_feature
 from models.wire.binning import BlockShape
 from models.wire.plan import RunPlan
-from participants.department.aligner import ABSENT
+from participants.department.aligner import ABSENT, register_digest
 from participants.department.store import DepartmentStore
 from participants.features import FeatureValues
 from participants.run import Run
@@ -35,9 +36,13 @@ class DepartmentBinner:
 
     def bin(self) -> BlockShape:
         """Make the block, encode the cohorts and keep both; once a run."""
-        self._run.only_once("block")
         plan = self._run.plan
-        values = self._register.features(self._register.enterprise_ids())
+        ids = self._register.enterprise_ids()
+        if register_digest(ids) != self._run.store.read_bytes("register-digest"):
+            raise ProtocolStateError(
+                "the records were replaced since this run was aligned", advice="start a new run with the new records"
+            )
+        values = self._register.features(ids)
         block = make_block(values, plan)
         codes = block.encode(values)
         for bank in plan.bank_ids:
