@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.door import Entrance, WayOut
@@ -31,7 +32,7 @@ def pin(one: NodeHome, other: NodeHome) -> None:
     one.pins.pin(other.hand_over(), fingerprint=other.identity().public.fingerprint())
 
 
-async def echo(scope, receive, send):  # type: ignore[no-untyped-def]
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     body = await Request(scope, receive).body()
     await Response(body + b" from " + caller_of(scope).encode(), media_type=MEDIA_TYPE)(scope, receive, send)
 
