@@ -3,12 +3,17 @@
 import copy
 import pickle
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto.certificates import make_certificate
+from crypto.documents import parse_canonical_json, sign_document, split_document
 from crypto.errors import MalformedMessage, PeerError, SignatureInvalid, UntrustedKey, YurongError
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.identity import Identity, ParticipantDocument, PublicIdentity, parse_fingerprint
@@ -17,6 +22,13 @@ from simulations.adversaries.relay import RelayingBureau, TrustingDepartment
 
 MODULUS = (1 << 3071) | 1
 BUREAU, BANK = Identity.generate(), Identity.generate()
+ADDRESS = "https://bank.example:8443"
+CERTIFICATE = make_certificate("bank.example", now=datetime.now(UTC)).certificate_der
+OTHER_CERTIFICATE = make_certificate("127.0.0.1", now=datetime.now(UTC)).certificate_der
+NODE_KEY, OTHER_NODE_KEY = (
+    ec.generate_private_key(curve).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    for curve in (ec.SECP384R1(), ec.SECP256R1())
+)
 
 
 def bank_document(identity: Identity = BANK) -> ParticipantDocument:
@@ -25,6 +37,10 @@ def bank_document(identity: Identity = BANK) -> ParticipantDocument:
         role=Role.BANK,
         title="渝中银行",
         identity=identity.public,
+        serial=7,
+        address=ADDRESS,
+        certificate=CERTIFICATE,
+        node_key=NODE_KEY,
         paillier_modulus=MODULUS,
         lattice_key_fingerprint=b"\x07" * 32,
     )
@@ -147,11 +163,60 @@ def test_every_changed_byte_of_a_document_is_noticed() -> None:
         {"title": ""},
         {"title": "a\nb"},
         {"participant_id": "Tax"},
+        {"serial": 0},
+        {"serial": 1 << 31},
+        {"address": ""},
+        {"certificate": b""},
+        {"address": "https://bank.example"},
+        {"address": "https://127.0.0.1:8443"},
+        {"certificate": OTHER_CERTIFICATE},
+        {"certificate": CERTIFICATE + b"\0"},
+        {"node_key": OTHER_NODE_KEY},
+        {"node_key": NODE_KEY[:-1]},
     ],
 )
 def test_a_document_that_contradicts_itself_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(MalformedMessage):
         replace(bank_document(), **change)
+
+
+def test_the_bureau_has_an_address_and_no_node_key() -> None:
+    bureau = ParticipantDocument(
+        participant_id=ParticipantId("bureau"),
+        role=Role.BUREAU,
+        title="Bureau",
+        identity=BUREAU.public,
+        address=ADDRESS,
+        certificate=CERTIFICATE,
+    )
+    assert ParticipantDocument.verify(bureau.sign(BUREAU), BUREAU.public.fingerprint()) == bureau
+    with pytest.raises(MalformedMessage):
+        replace(bureau, node_key=NODE_KEY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"serial": True},
+        {"serial": "7"},
+        {"serial": 7.5},
+        {"serial": None},
+        {"serial": -1},
+        {"address": 7},
+        {"certificate": CERTIFICATE.hex().upper()},
+        {"node_key": "0" + NODE_KEY.hex()},
+        {"node_key": None},
+        {"more": ""},
+    ],
+)
+def test_a_signed_document_in_another_form_is_refused(change: dict[str, Any]) -> None:
+    body, _ = split_document(bank_document().sign(BANK))
+    fields = parse_canonical_json(body) | change
+    with pytest.raises(MalformedMessage):
+        ParticipantDocument.verify(sign_document(BANK, Label.PARTICIPANT_DOCUMENT, fields), BANK.public.fingerprint())
+    without = {name: value for name, value in fields.items() if name not in change and name != "serial"}
+    with pytest.raises(MalformedMessage):
+        ParticipantDocument.verify(sign_document(BANK, Label.PARTICIPANT_DOCUMENT, without), BANK.public.fingerprint())
 
 
 def test_a_bureaus_own_key_in_a_banks_place_works_without_pinning_and_is_refused_with_it() -> None:
