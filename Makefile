@@ -4,7 +4,7 @@ BIN := .venv/bin
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 
-.PHONY: demo test test-all lint format clean help
+.PHONY: demo federation test test-all lint format clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -17,6 +17,9 @@ help: ## what can be made
 
 demo: .venv/installed ## train a shared model in a synthetic Chongqing, ask for scores, write the report
 	$(BIN)/yurong demo
+
+federation: .venv/installed ## a bureau, six departments and two banks as separate nodes over TLS, until Ctrl-C
+	$(BIN)/yurong federation
 
 test: .venv/installed lint ## lint, layers, types, and every test but the slow ones; what CI runs
 	$(BIN)/pytest -m "not slow"
@@ -36,5 +39,5 @@ format: .venv/installed ## put the code into the house's form
 	$(BIN)/ruff format .
 
 clean: ## forget the environment and everything that was made
-	rm -rf .venv yurong-demo yurong-demo.unfinished *.egg-info \
+	rm -rf .venv yurong-demo yurong-demo.unfinished yurong-federation *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

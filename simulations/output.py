@@ -21,6 +21,13 @@ def check_directory(directory: Path) -> None:
         raise OutputRefused(f"{directory} is not empty", advice="name another directory with --out")
 
 
+def fresh_directory(directory: Path) -> Path:
+    """An empty directory in place of what an earlier demonstration left there; raises `OutputRefused`."""
+    check_directory(directory)
+    _clear(directory.absolute())
+    return directory.absolute()
+
+
 @contextmanager
 def replaced_directory(directory: Path, *, resume: bool = False) -> Iterator[Path]:
     """A directory to work in that takes the place of `directory` if all goes well.

@@ -12,11 +12,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from coordinator.command import app as bureau
 from coordinator.errors import CoordinatorError
 from crypto.errors import PeerError, ProtectionUnavailable, YurongError
+from models.hosting.errors import HostingError
+from participants.bank.command import app as bank
+from participants.department.command import app as department
 from participants.errors import ParticipantError
 from simulations.command.bench import bench
 from simulations.command.demo import demo
+from simulations.command.federation import federation
 from simulations.engines.errors import EngineError
 from simulations.errors import SimulationError
 
@@ -50,7 +55,11 @@ def common(
 
 
 app.command()(demo)
+app.command()(federation)
 app.add_typer(bench, name="bench")
+app.add_typer(bureau, name="bureau")
+app.add_typer(department, name="department")
+app.add_typer(bank, name="bank")
 
 
 def main() -> None:
@@ -85,7 +94,7 @@ def exit_code(error: YurongError) -> int:
             return NO_PROTECTION
         case CoordinatorError() | EngineError() | PeerError():
             return RUN_FAILED
-        case ParticipantError() | SimulationError():
+        case ParticipantError() | SimulationError() | HostingError():
             return UNUSABLE_INPUT
         case _:
             return RUN_FAILED

@@ -1,8 +1,8 @@
 """Whom a node trusts: show one's own document, pin and unpin others, see who is pinned.
 
-Documents travel by any way. What makes them trusted is the fingerprint, which two people compare by telephone: `pin` shows
-the one that it reads and asks whether the other side reads out the same; in a script, `--fingerprints` names a file of
-lines `name fingerprint` that somebody wrote down during that call. Nothing is pinned without either.
+Documents travel by any way. What makes them trusted is the fingerprint, which two people compare by telephone: `pin`
+shows the one that it reads and asks whether the other side reads out the same; in a script, `--fingerprints` names a
+file of lines `name fingerprint` that somebody wrote down during that call. Nothing is pinned without either.
 """
 
 from __future__ import annotations
@@ -46,13 +46,18 @@ class TrustCommands:
     ) -> None:
         """Show this node's fingerprint, to be read out by telephone, and write its document, to be handed over."""
         node = self._open_home(home)
-        data = node.document()
+        data = node.hand_over()
         path = out or Path(f"{node.participant_id}.document")
         path.write_bytes(data)
         show(_about(HandOver.split(data).verify_signed_by_itself()) | {"document": str(path)}, as_json=as_json)
 
     def pin(
-        self, documents: Documents, *, fingerprints: Fingerprints = None, home: HomeOption = HERE, as_json: AsJson = False
+        self,
+        documents: Documents,
+        *,
+        fingerprints: Fingerprints = None,
+        home: HomeOption = HERE,
+        as_json: AsJson = False,
     ) -> None:
         """Trust participants whose fingerprints you compared with them by telephone: all that are named, or none."""
         node = self._open_home(home)
@@ -66,9 +71,7 @@ class TrustCommands:
         pinned = node.pins.pin_all(handed)
         show_rows([_about(document) for document in pinned], as_json=as_json, nothing="")
 
-    def unpin(
-        self, name: Annotated[str, typer.Argument(help="a participant")], *, home: HomeOption = HERE
-    ) -> None:
+    def unpin(self, name: Annotated[str, typer.Argument(help="a participant")], *, home: HomeOption = HERE) -> None:
         """Trust a participant no longer: its requests are refused from now on."""
         self._open_home(home).pins.unpin(parse_participant_id(name))
         typer.echo(f"{name} is not trusted any more")
@@ -102,9 +105,7 @@ def read_fingerprints(path: Path) -> dict[ParticipantId, bytes]:
     return heard
 
 
-def _compared(
-    document: ParticipantDocument, heard: dict[ParticipantId, bytes] | None, *, known: bool
-) -> bytes | None:
+def _compared(document: ParticipantDocument, heard: dict[ParticipantId, bytes] | None, *, known: bool) -> bytes | None:
     """The fingerprint that was compared; None if the identity that is pinned vouches for the document."""
     name = document.participant_id
     if known and (heard is None or name not in heard):
@@ -131,5 +132,3 @@ def _about(document: ParticipantDocument) -> dict[str, object]:
         "serial": document.serial,
         "fingerprint": display_fingerprint(document.identity.fingerprint()),
     }
-
-

@@ -1,0 +1,142 @@
+"""`yurong bureau`: what the bureau's operators type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coordinator.database import SCHEMA
+from coordinator.home import BureauHome
+from coordinator.settings import BureauSettings
+from crypto.identifiers import ModelVersion, Role, parse_participant_id
+from models.hosting.command.founding import AddressOption, NameArgument, SetOption, TitleOption, founded, write_settings
+from models.hosting.command.keys import KeyCommands
+from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
+from models.hosting.command.trust import TrustCommands
+from models.hosting.database import Database, database_url
+from models.hosting.passphrase import read_passphrase
+
+app = typer.Typer(help="The bureau's node: found it, admit participants, train, open models.", no_args_is_help=True)
+
+ModelArgument = Annotated[str, typer.Argument(help="a model's version, as `models` names it")]
+
+
+def open_home(directory: Path) -> BureauHome:
+    """The bureau's home in `directory`."""
+    return BureauHome.open(directory, passphrase=read_passphrase())
+
+
+@app.command()
+def init(
+    name: NameArgument = "bureau",
+    *,
+    title: TitleOption,
+    address: AddressOption,
+    assignments: SetOption = None,
+    home: HomeOption = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Make the node's home: keys, settings, and a database."""
+    participant_id = parse_participant_id(name)
+    write_settings(home, BureauSettings, assignments or [])
+    made = BureauHome.create(
+        home,
+        participant_id=participant_id,
+        role=Role.BUREAU,
+        title=title,
+        address=address,
+        passphrase=read_passphrase(),
+    )
+    show(founded(made), as_json=as_json)
+
+
+@app.command()
+def train(
+    *,
+    purpose: Annotated[str, typer.Option(help="what the model is for; every participant sees it", show_default=False)],
+    departments: Annotated[list[str] | None, typer.Option(help="who takes part", show_default="all admitted")] = None,
+    banks: Annotated[list[str] | None, typer.Option(help="who takes part", show_default="all admitted")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=64, help="at most so many")] = 12,
+    parameters: Annotated[int, typer.Option(min=4, max=100_000, help="of a department's block, at most")] = 52,
+    bins: Annotated[int, typer.Option(min=2, max=64, help="of a feature, at most")] = 8,
+    home: HomeOption = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a run of training. It begins when every participant has approved it."""
+    from coordinator.proposal import propose_run
+
+    plan = propose_run(
+        open_home(home),
+        purpose=purpose,
+        departments=departments,
+        banks=banks,
+        rounds=rounds,
+        parameters=parameters,
+        bins=bins,
+    )
+    show(
+        {"run": plan.run_id, "departments": list(plan.departments), "banks": list(plan.banks), "state": "proposed"},
+        as_json=as_json,
+    )
+
+
+@app.command()
+def runs(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
+    """Show the runs, how far they came, and whom they wait for."""
+    from coordinator.overview import run_rows
+
+    show_rows(run_rows(open_home(home)), as_json=as_json, nothing="no run was proposed yet")
+
+
+@app.command()
+def models(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
+    """Show the models and whether scores are given by them."""
+    from coordinator.overview import model_rows
+
+    show_rows(model_rows(open_home(home)), as_json=as_json, nothing="no model was trained yet")
+
+
+@app.command()
+def approve(version: ModelArgument, *, home: HomeOption = HERE) -> None:
+    """Open a model for scores."""
+    from coordinator.overview import registry
+
+    registry(open_home(home)).approve(ModelVersion(version))
+    typer.echo(f"scores are given by {version}")
+
+
+@app.command()
+def retire(version: ModelArgument, *, home: HomeOption = HERE) -> None:
+    """Close a model for scores, for good."""
+    from coordinator.overview import registry
+
+    registry(open_home(home)).retire(ModelVersion(version))
+    typer.echo(f"no more scores are given by {version}")
+
+
+@app.command()
+def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
+    """Show who is admitted, what runs, and what scores are given by."""
+    from coordinator.overview import bureau_status
+
+    show(bureau_status(open_home(home)), as_json=as_json)
+
+
+@app.command()
+def serve(*, home: HomeOption = HERE) -> None:
+    """Serve the gateway, the edge and the runs, until stopped."""
+    from coordinator.serve import serve_bureau
+
+    serve_bureau(open_home(home), BureauSettings.read(home))
+
+
+_trust = TrustCommands(open_home)
+_keys = KeyCommands(open_home, lambda home: Database(database_url(home.directory), SCHEMA))
+app.command()(_trust.document)
+app.command("admit")(_trust.pin)
+app.command("remove")(_trust.unpin)
+app.command()(_trust.pins)
+app.command()(_keys.rotate)
+app.command()(_keys.migrate)

@@ -1,0 +1,1 @@
+"""Commands that departments and banks have alike."""

@@ -1,0 +1,25 @@
+"""What a participant's node holds, for `status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from participants.command.runs import waiting_runs
+from participants.home import Home
+from participants.records import Records
+
+
+def node_status(home: Home, records: Records) -> dict[str, Any]:
+    """Who this node is, how much it holds, its models, and the runs that wait for its operator. No id, no value."""
+    models = home.directory / "models"
+    return {
+        "participant_id": home.participant_id,
+        "role": str(home.role),
+        "title": home.title,
+        "serial": home.serial,
+        "keys": "a rotation is prepared" if home.next_document() is not None else "in use",
+        "pinned": len(home.pins.names()),
+        "records": 0 if records.is_empty else records.count(),
+        "models": sorted(path.parent.name for path in models.glob("*/facts.json")),
+        "runs": waiting_runs(home),
+    }

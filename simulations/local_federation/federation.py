@@ -1,0 +1,120 @@
+"""A running federation of separate nodes: started by `serve`, looked after, killed and started again, and stopped.
+
+No node of it is in this process. What is asked of them is typed, or asked over HTTPS as a bank does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from crypto.identifiers import ModelVersion, ParticipantId, Role
+from models.hosting.supervisor import Service, Supervisor, last_line
+from simulations.errors import CommandFailed
+from simulations.local_federation.founding import BUREAU, Node
+from simulations.local_federation.operator import ENVIRONMENT
+
+_POLL_SECONDS: Final = 0.25
+_COMMAND: Final = "simulations.command.main:main"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFederation:
+    """The nodes by name, and the processes that serve them."""
+
+    nodes: Mapping[ParticipantId, Node]
+    supervisor: Supervisor
+
+    def named(self, role: Role) -> tuple[ParticipantId, ...]:
+        """The nodes of a role, sorted."""
+        return tuple(sorted(name for name, node in self.nodes.items() if node.operator.role is role))
+
+    def start(self, names: Iterable[ParticipantId]) -> None:
+        """Start nodes, without waiting for them."""
+        for name in names:
+            node = self.nodes[name]
+            arguments = [node.operator.role, "serve", "--home", str(node.operator.home)]
+            self.supervisor.start(Service(name, _COMMAND, arguments, restart_seconds=None))
+
+    def kill(self, name: ParticipantId) -> None:
+        """Kill a node's whole process tree, as if its machine had lost power."""
+        child = self.supervisor.child(name)
+        os.kill(child.process.pid, signal.SIGKILL)
+        self.supervisor.forget(name)
+
+    def pause(self, name: ParticipantId) -> None:
+        """Let a node hang: it keeps its connections and does nothing."""
+        os.killpg(self.supervisor.child(name).process.pid, signal.SIGSTOP)
+
+    def go_on(self, name: ParticipantId) -> None:
+        """End a pause."""
+        os.killpg(self.supervisor.child(name).process.pid, signal.SIGCONT)
+
+    def wait_until_ready(self, names: Iterable[ParticipantId], *, seconds: float = 120.0) -> None:
+        """Return when all of these are ready; raises `CommandFailed` for one that ended or is not ready by then."""
+        ends_at = time.monotonic() + seconds
+        for name in names:
+            while not (answer := ready(self.nodes[name]))[0]:
+                child = self.supervisor.child(name)
+                if child.process.poll() is not None or time.monotonic() >= ends_at:
+                    said = last_line(child.log) if child.process.poll() is not None else answer[1]
+                    raise CommandFailed(f"yurong {self.nodes[name].operator.role} serve", 1, f"{name}: {said}")
+                time.sleep(_POLL_SECONDS)
+
+    def train(self, *options: str, seconds: float = 1800.0) -> ModelVersion:
+        """Propose a run, have everybody approve it, wait for its model, and open that for scores."""
+        bureau = self.nodes[BUREAU].operator
+        run = bureau.ask("train", *options)["run"]
+        waiting = {name for name, node in self.nodes.items() if node.operator.role is not Role.BUREAU}
+        ends_at = time.monotonic() + seconds
+        while True:
+            for name in sorted(waiting):
+                pending = self.nodes[name].operator.ask("status")["runs"]
+                if any(one["run"] == run and one["state"] == "pending" for one in pending):
+                    self.nodes[name].operator.type("approve", run)
+                    waiting.discard(name)
+            state = next(one for one in bureau.ask("runs") if one["run"] == run)
+            if state["state"] in ("failed", "refused") or time.monotonic() > ends_at:
+                raise CommandFailed("yurong bureau train", 1, str(state.get("reason", state["state"])))
+            if state["state"] == "finished":
+                bureau.type("approve", state["model"])
+                return ModelVersion(state["model"])
+            time.sleep(1.0)
+
+
+@contextmanager
+def serving(nodes: Mapping[ParticipantId, Node], directory: Path) -> Iterator[LocalFederation]:
+    """Processes for these nodes, none of which is left at the end. None is started yet; logs go to `directory`/logs."""
+    with Supervisor(logs=directory / "logs", environment=ENVIRONMENT) as supervisor:
+        yield LocalFederation(nodes, supervisor)
+
+
+def ready(node: Node) -> tuple[bool, str]:
+    """Whether a node says that it is ready, and else what it is waiting for."""
+    try:
+        with urllib.request.urlopen(f"{node.operations}/readyz", timeout=5) as answer:  # noqa: S310 - http, loopback
+            return answer.status == 200, ""
+    except urllib.error.HTTPError as refused:
+        return False, refused.read().decode(errors="replace")[:300]
+    except OSError as fault:
+        return False, type(fault).__name__
+
+
+def readiness(node: Node) -> Any:
+    """What a node's `/readyz` says, read; None while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{node.operations}/readyz", timeout=5) as answer:  # noqa: S310
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        return json.loads(refused.read())
+    except OSError:
+        return None

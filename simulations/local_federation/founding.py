@@ -1,0 +1,120 @@
+"""Founding a federation of separate nodes: the commands that their operators type, one after the other.
+
+Every node is initialised, every operator reads its fingerprint out, everybody pins everybody, and each imports its
+file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from crypto.identifiers import ParticipantId, Role
+from simulations.federation_data import BankData, DepartmentData, FederationData
+from simulations.local_federation.operator import Operator, Say
+from simulations.local_federation.ports import free_ports
+
+BUREAU: Final = ParticipantId("bureau")
+FILES: Final = "files"
+_AT_ONCE: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node of the federation and where it listens. `role_port`: its service for other nodes."""
+
+    operator: Operator
+    settings: Mapping[str, int | str | bool]
+
+    @property
+    def name(self) -> ParticipantId:
+        """Its participant id."""
+        return self.operator.name
+
+    @property
+    def address(self) -> str:
+        """Its address in its document."""
+        return f"https://127.0.0.1:{self.settings['listen_port']}"
+
+    @property
+    def operations(self) -> str:
+        """Where it says how it does."""
+        return f"http://127.0.0.1:{self.settings['operations_port']}"
+
+
+def lay_out(
+    data: FederationData,
+    directory: Path,
+    *,
+    say: Say,
+    training: bool = True,
+    settings: Mapping[Role, Mapping[str, int]],
+) -> dict[ParticipantId, Node]:
+    """Give every node of a federation a home below `directory` and ports of its own. Nothing is made yet.
+
+    `settings` are set for all nodes of a role, beside the ports.
+    """
+    members = [(BUREAU, Role.BUREAU)]
+    members += [(one.participant_id, Role.DEPARTMENT) for one in data.departments]
+    members += [(one.participant_id, Role.BANK) for one in data.banks]
+    ports = iter(free_ports(4 * len(members)))
+    edge_port = next(ports)
+    nodes = {}
+    for name, role in members:
+        own: dict[str, int | str | bool] = {"listen_port": next(ports), "operations_port": next(ports)}
+        if role is Role.BUREAU:
+            own |= {"edge_port": edge_port, "superlink_port": next(ports), "training": training}
+        else:
+            own |= {"supernode_port": next(ports), "fleet_address": f"127.0.0.1:{edge_port}" if training else ""}
+        operator = Operator(name=name, role=role, home=directory / "homes" / name, say=say)
+        nodes[name] = Node(operator=operator, settings=own | dict(settings.get(role, {})))
+    return nodes
+
+
+def found_nodes(data: FederationData, nodes: Mapping[ParticipantId, Node], directory: Path) -> None:
+    """Have every operator found its node, read out its fingerprint, pin the others and import its file."""
+    files = data.write(directory / FILES, table_format="parquet")
+    members = {member.participant_id: member for member in data.members}
+    with ThreadPoolExecutor(_AT_ONCE) as hands:
+        read_out = dict(hands.map(lambda node: _initialise(node, members.get(node.name), files), nodes.values()))
+        _pin_one_another(list(nodes.values()), read_out, directory, hands)
+        list(hands.map(lambda name: _import(nodes[name], files[name]), sorted(files)))
+
+
+def _initialise(
+    node: Node, member: DepartmentData | BankData | None, files: Mapping[ParticipantId, Path]
+) -> tuple[ParticipantId, str]:
+    arguments = ["--address", node.address]
+    for key, value in node.settings.items():
+        arguments += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
+    if member is None:
+        arguments += ["--title", "Big Data Development Bureau"]
+    else:
+        arguments += ["--title", member.title, "--contract", str(files[node.name].with_name("contract.toml"))]
+    told = node.operator.ask("init", node.name, *arguments)
+    return node.name, str(told["fingerprint"])
+
+
+def _pin_one_another(
+    nodes: Sequence[Node], read_out: Mapping[ParticipantId, str], directory: Path, hands: ThreadPoolExecutor
+) -> None:
+    documents = {node.name: directory / FILES / f"{node.name}.document" for node in nodes}
+    list(hands.map(lambda node: node.operator.type("document", "--out", str(documents[node.name])), nodes))
+    written_down = directory / FILES / "fingerprints"
+    written_down.write_text(
+        "".join(f"{name} {digits}\n" for name, digits in sorted(read_out.items())), encoding="utf-8"
+    )
+
+    def pin(node: Node) -> None:
+        others = [str(path) for name, path in documents.items() if name != node.name]
+        command = "admit" if node.operator.role is Role.BUREAU else "pin"
+        node.operator.type(command, *others, "--fingerprints", str(written_down))
+
+    list(hands.map(pin, nodes))
+
+
+def _import(node: Node, file: Path) -> None:
+    node.operator.type("import" if node.operator.role is Role.DEPARTMENT else "import-labels", str(file))
