@@ -3,6 +3,8 @@
 manifest.json        the model: its blocks' fingerprints and public figures; its SHA-256 is the version
 block.safetensors    this participant's block (`docs/model-format.md`)
 facts.json           what else this participant needs of it
+
+A department's partials by the model are in its database.
 """
 
 from __future__ import annotations
@@ -11,10 +13,6 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from crypto.documents import JsonObject, parse_canonical_json
 from crypto.errors import PeerError
@@ -43,14 +41,12 @@ class ModelStore:
         """Whether this participant has a part of the model."""
         return (self.directory / "facts.json").is_file()
 
-    def write(self, manifest: bytes, facts: dict[str, Any], *, block: bytes, arrays: dict[str, NDArray[Any]]) -> None:
+    def write(self, manifest: bytes, facts: dict[str, Any], *, block: bytes) -> None:
         """Keep this participant's part; `facts.json` is written last and says that all is there."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         private_file(self.directory / "manifest.json", manifest)
         if block:
             private_file(self.directory / "block.safetensors", block)
-        data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-        private_file(self.directory / "tables.safetensors", data)
         private_file(self.directory / "facts.json", json.dumps(facts, sort_keys=True, ensure_ascii=False).encode())
 
     def facts(self) -> dict[str, Any]:
@@ -59,11 +55,6 @@ class ModelStore:
             raise PeerError("there is no such model here")
         facts: dict[str, Any] = json.loads((self.directory / "facts.json").read_bytes())
         return facts
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The tables that `write` was given."""
-        tables: dict[str, NDArray[Any]] = load((self.directory / "tables.safetensors").read_bytes())
-        return tables
 
     def block(self) -> bytes:
         """The block's bytes; empty if there is none."""

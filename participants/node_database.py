@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,31 @@ _SCHEMAS: Final = {
 }
 
 
-def node_database(directory: Path, role: Role) -> Database:
-    """The database of the home in `directory`, not looked at yet: for `migrate`."""
+def new_database(url: str, role: Role) -> Database:
+    """A participant's database at an address, not looked at yet: for `migrate`."""
     if role not in _SCHEMAS:
         raise ProtocolStateError("only departments and banks are participants")
-    return Database(database_url(directory), _SCHEMAS[role])
+    return Database(url, _SCHEMAS[role])
+
+
+def node_database(directory: Path, role: Role) -> Database:
+    """The database of the home in `directory`, not looked at yet."""
+    return new_database(database_url(directory), role)
 
 
 def open_node_database(directory: Path, role: Role) -> Database:
-    """The same, its tables those of this release; raises `SchemaOutdated` if they are not."""
-    database = node_database(directory, role)
+    """The same, its tables those of this release; raises `SchemaOutdated` if they are not.
+
+    It is opened once a process: whoever has this home open shares its connections.
+    """
+    identity = node_database(directory, role).identity
+    return _checked(database_url(directory), identity, role)
+
+
+@lru_cache(maxsize=256)
+def _checked(url: str, _identity: tuple[int, int] | None, role: Role) -> Database:
+    """A database in use. A home that was made anew in the same place has another file."""
+    database = Database(url, _SCHEMAS[role])
     database.check_schema()
     return database
 

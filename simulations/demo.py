@@ -24,7 +24,8 @@ from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
 from participants.bank.book import BankBook
 from participants.bank.score_request import Score
 from participants.bank.scores import OwnPart, signed_partials
-from participants.department.partials import PartialTable
+from participants.department.partials import partial_table
+from participants.home import Home
 from participants.model_store import ModelStore, model_version
 from simulations.cards import model_card
 from simulations.command.choices import Engine
@@ -138,7 +139,7 @@ def _explain(
     """The points of each participant: opened here because one person plays all of them."""
     parts = []
     for department in federation.departments:
-        words = PartialTable(ModelStore(federation.homes[department] / "models", version)).words((applicant,))
+        words = partial_table(Home.open(federation.homes[department]), version).words((applicant,))
         parts.append((federation.titles[department], Role.DEPARTMENT, float(signed_partials(words)[0])))
     model = ModelStore(federation.homes[bank] / "models", version)
     intercept = float(model.facts()["intercept"])

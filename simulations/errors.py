@@ -5,6 +5,7 @@ YurongError
     ├── DatasetUnusable      a public data set is not there, or not the one that its loader knows
     ├── CatalogueUnusable    the catalogue of data items is not well formed
     ├── OutputRefused        results cannot be written where they should go
+    ├── PostgresqlMissing    no PostgreSQL server can be started for tests
     ├── WorldRefused         a synthetic world that cannot be made with these parameters
     └── CommandFailed        a command of a federation on this machine did not do its work
 """
@@ -39,3 +40,7 @@ class CommandFailed(SimulationError):
         super().__init__(f"`{command[:300]}` ended with {code}: {last_line[:300]}")
         self.code = code
         self.last_line = last_line
+
+
+class PostgresqlMissing(SimulationError):
+    """No PostgreSQL server is installed, or it does not start. The advice says how to get one."""

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from crypto.identifiers import Role
+from models.hosting.database import Database
+from participants.node_database import new_database
+from simulations.errors import PostgresqlMissing
 from simulations.founding import FoundedFederation, found
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
+from simulations.postgresql import PostgresqlServer
 from simulations.rehearsal import FinishedRun, observe
 from simulations.run_federation import plan_run
 from simulations.small_federation import SETTINGS, SmallFederation
@@ -41,3 +48,34 @@ def online(rehearsal: OnlineRehearsal) -> Iterator[OnlineFederation]:
     """Everybody of the rehearsal, opened for this test."""
     with rehearsal.online() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server. A build without one fails; a developer's machine may do without."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(PostgresqlServer())
+        except PostgresqlMissing as fault:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"{fault.message}. {fault.advice}")
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without tables: one of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'node.sqlite'}"
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
+@pytest.fixture
+def department_database(database_url: str) -> Iterator[Database]:
+    """A department's tables in one of each kind."""
+    database = new_database(database_url, Role.DEPARTMENT)
+    database.migrate()
+    yield database
+    database.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from models.hosting.errors import DatabaseUnusable
 from models.hosting.migrations import Schema, check_schema, migrate
+from models.hosting.statement import driver_connection
 
 URL_FILE: Final = "database.url"
 """In a home: the address of its database on one line. Without it the database is `SQLITE_FILE` in the home."""
@@ -61,8 +63,18 @@ class Database:
         self.schema = schema
         self._file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
         engine = _sqlite(self._file) if self._file is not None else _postgresql(parsed)
+        self._turns = threading.Lock()
         self._writing = engine.execution_options(**{_WRITES: True})
         self._reading = engine.execution_options(**{_WRITES: False})
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Which file it is, whatever its name; none for one that is no file, or is not there."""
+        try:
+            status = self._file.stat() if self._file is not None else None
+        except FileNotFoundError:
+            return None
+        return None if status is None else (status.st_dev, status.st_ino)
 
     @property
     def dialect(self) -> str:
@@ -72,7 +84,7 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Begin a transaction that writes: it is on disk when this ends well, and nothing of it is if it does not."""
-        with _reported(), self._writing.begin() as connection:
+        with self._turn(), _reported(), self._writing.begin() as connection:
             yield connection
 
     @contextmanager
@@ -80,6 +92,19 @@ class Database:
         """Begin a transaction that only reads, and sees the database as it was at one moment."""
         with _reported(), self._reading.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let one thread at a time write to SQLite, which would have the others look again every few milliseconds."""
+        if self._file is None:
+            yield
+            return
+        if not self._turns.acquire(timeout=WAIT_SECONDS):
+            raise DatabaseUnusable("another transaction of this process does not end", advice="Restart this node.")
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def migrate(self) -> None:
         """Bring the tables to this release's form; all of it or nothing. Several may do so at once.
@@ -144,7 +169,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_on_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options()[_WRITES]
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver_connection(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _postgresql(url: URL) -> Engine:

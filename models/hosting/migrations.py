@@ -61,9 +61,7 @@ class Schema:
 
 def migrate(connection: Connection, schema: Schema) -> None:
     """Run the revisions that are missing in the caller's transaction; raises `SchemaOutdated` if there is no way."""
-    if connection.dialect.name == "postgresql":
-        # SQLite's transaction has the whole database to itself; here whoever else migrates waits at this line.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(schema.package.encode())})
+    wait_for_turn(connection, schema.package)
     found = revision_of(connection)
     if found is not None and not schema.knows(found):
         raise schema.newer()
@@ -80,6 +78,12 @@ def check_schema(connection: Connection, schema: Schema) -> None:
         raise schema.missing()
     if found != schema.head:
         raise schema.older() if schema.knows(found) else schema.newer()
+
+
+def wait_for_turn(connection: Connection, what: str) -> None:
+    """Let one transaction at a time do `what`. On SQLite only one writes anyhow."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(what.encode())})
 
 
 def revision_of(connection: Connection) -> str | None:

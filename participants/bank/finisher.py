@@ -9,7 +9,6 @@ from models.block_file import block_from_bytes, block_to_bytes, fingerprint
 from models.scorecard import PointsScale
 from models.wire.outcome import SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.setup import Done
-from participants.bank.cohort import BankCohort
 from participants.bank.own_block import OwnBlock
 from participants.bank.trainer import BankTrainer
 from participants.model_store import ModelStore, check_manifest
@@ -21,9 +20,8 @@ NO_BLOCK = b""
 class BankFinisher:
     """Ends a run."""
 
-    def __init__(self, run: Run, cohort: BankCohort, trainer: BankTrainer) -> None:
+    def __init__(self, run: Run, trainer: BankTrainer) -> None:
         self._run = run
-        self._cohort = cohort
         self._trainer = trainer
 
     def finish(self, request: FinishRequest) -> BlockReport:
@@ -56,7 +54,6 @@ class BankFinisher:
             request.manifest,
             {"run_id": self._run.plan.run_id, "intercept": self._run.store.read_facts("final")["intercept"]},
             block=data,
-            arrays={"trained_on": (self._cohort.weights > 0).astype(np.uint8)},
         )
         self._run.store.write_bytes("version", version.encode())
         return Done(run_id=self._run.plan.run_id)

@@ -121,7 +121,7 @@ class BankSide:
 
     @cached_property
     def _finisher(self) -> BankFinisher:
-        return BankFinisher(self._run, self._cohort, self._trainer)
+        return BankFinisher(self._run, self._trainer)
 
     @cached_property
     def _scores(self) -> BankScores:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crypto.errors import PeerError
-from crypto.identifiers import EnterpriseId, ParticipantId
+from crypto.identifiers import ModelVersion, ParticipantId
 from models.additive import BinnedBlock
 from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, fingerprint
 from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
@@ -22,7 +22,9 @@ from models.wire.outcome import MEAN_DECIMALS, SPREAD_DECIMALS, ActivateRequest,
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.setup import Done
 from models.wire.training import Coefficients
-from participants.department.partials import ID_BYTES
+from participants.clock import Clock, SystemClock
+from participants.department.database import open_database
+from participants.department.partials import PartialTable
 from participants.department.store import DepartmentStore
 from participants.department.trainer import DepartmentTrainer
 from participants.model_store import ModelStore, check_manifest
@@ -34,10 +36,13 @@ Vector = NDArray[np.float64]
 class DepartmentFinisher:
     """Ends a run."""
 
-    def __init__(self, run: Run, register: DepartmentStore, trainer: DepartmentTrainer) -> None:
+    def __init__(
+        self, run: Run, register: DepartmentStore, trainer: DepartmentTrainer, *, clock: Clock | None = None
+    ) -> None:
         self._run = run
         self._register = register
         self._trainer = trainer
+        self._clock = clock or SystemClock()
 
     def finish(self, request: FinishRequest) -> BlockReport:
         """Save the block with its final parameters and say how large it is and how much it moves scores."""
@@ -66,16 +71,28 @@ class DepartmentFinisher:
             raise PeerError("this run's model was activated under another manifest before")
         self._run.store.write_bytes("version", version.encode())
         block = block_from_bytes(data)
-        ids = self._register.enterprise_ids()
-        codes = np.concatenate([block.encode(self._register.features(ids)), block.absent_codes(1)])
-        partials = np.rint(block.image(codes, block.weights_array()) * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64)
+        self._keep_partials(version, block)
         ModelStore(self._run.home.directory / "models", version).write(
             request.manifest,
             {"run_id": self._run.plan.run_id, "evidence": self._evidence(block), "scorecard": _scorecard(block)},
             block=data,
-            arrays={"enterprise_ids": _as_bytes(ids), "partials": partials[:-1], "missing": partials[-1:]},
         )
         return Done(run_id=self._run.plan.run_id)
+
+    def _keep_partials(self, version: ModelVersion, block: AnyBlock) -> None:
+        ids = self._register.enterprise_ids()
+        codes = np.concatenate([block.encode(self._register.features(ids)), block.absent_codes(1)])
+        partials = np.rint(block.image(codes, block.weights_array()) * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64)
+        database = open_database(self._run.home)
+        with database.begin() as connection:
+            PartialTable(database, version).replace(
+                connection,
+                ids,
+                partials[:-1],
+                as_of=int(self._clock.now()),
+                days=self._register.as_of(ids),
+                absent=int(partials[-1]),
+            )
 
     def _log_odds(self, block: AnyBlock, bank: ParticipantId) -> Vector:
         return block.image(self._trainer.codes(bank), block.weights_array())
@@ -111,11 +128,3 @@ def _scorecard(block: AnyBlock) -> list[dict[str, Any]]:
     if not isinstance(block, BinnedBlock):
         return []
     return [asdict(line) for line in BlockScorecard.of(block, PointsScale()).attributes()]
-
-
-def _as_bytes(ids: list[EnterpriseId]) -> NDArray[np.uint8]:
-    """Enterprise ids as `(enterprises, 18)` ASCII bytes."""
-    data = "".join(ids).encode("ascii")
-    if len(data) != ID_BYTES * len(ids):
-        raise PeerError("an enterprise id has not 18 characters")
-    return np.frombuffer(data, dtype=np.uint8).reshape(len(ids), ID_BYTES)

@@ -15,11 +15,13 @@ difference; the list is bound into the masks, so it would find uniform words.
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from crypto.errors import PeerError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
@@ -27,38 +29,115 @@ from crypto.labels import Label
 from crypto.lattice.parameters import ADDITION
 from crypto.lattice.workers import LatticeWorkers
 from models.enterprise_id import parse_enterprise_id
+from models.hosting.database import Database
+from models.hosting.migrations import wait_for_turn
+from models.hosting.statement import Prepared
 from models.wire.plan import require_enough_departments
 from models.wire.scoring import EnterpriseList, PartialsReply, PartialsRequest
 from models.wire.steps import Purpose, Step
 from models.wire.training import Turn
 from participants.department.answered import AnsweredSets
+from participants.department.database import open_database
+from participants.department.partial_rows import read_rows, write_rows
+from participants.home import Home
 from participants.model_store import ModelStore
 from participants.run import Run
 
-ID_BYTES = 18
+_FIRST_DAY: Final = date(1970, 1, 1).toordinal()
+_DAY_SECONDS: Final = 86_400
+
+_LOOK_UP: Final = Prepared(
+    "SELECT t.absent, p.partial, t.as_of, p.as_of FROM partial_tables t LEFT JOIN partials p"
+    " ON p.table_id = t.table_id AND p.enterprise_id = :enterprise_id WHERE t.model_version = :version"
+)
+_TABLE: Final = Prepared("SELECT table_id, absent, rows FROM partial_tables WHERE model_version = :version")
+_ADOPT: Final = Prepared(
+    "INSERT INTO partial_tables (model_version, table_id, absent, rows, as_of)"
+    " VALUES (:version, :table_id, :absent, :rows, :as_of) ON CONFLICT (model_version) DO UPDATE"
+    " SET table_id = excluded.table_id, absent = excluded.absent, rows = excluded.rows, as_of = excluded.as_of"
+)
+_DELETE: Final = Prepared("DELETE FROM partials WHERE table_id = :table_id")
 
 
 class PartialTable:
-    """The partials of one model: one look-up an enterprise."""
+    """The partials of one model in a department's database: one look-up an enterprise.
 
-    def __init__(self, store: ModelStore) -> None:
-        store.facts()
-        arrays = store.arrays()
-        ids = arrays["enterprise_ids"].tobytes().decode("ascii")
-        self._row = {ids[start : start + ID_BYTES]: start // ID_BYTES for start in range(0, len(ids), ID_BYTES)}
-        self._partials = np.concatenate([arrays["partials"], arrays["missing"]])
+    An enterprise without a record has the partial of a record without values.
+    """
 
-    def words(self, enterprise_ids: tuple[EnterpriseId, ...]) -> NDArray[np.uint64]:
-        """Partials `(enterprises,)` in two's complement; that of a record without values for who is not held."""
-        rows = [self._row.get(enterprise_id, -1) for enterprise_id in enterprise_ids]
-        words: NDArray[np.uint64] = self._partials[rows].view(np.uint64)
-        return words
+    def __init__(self, database: Database, version: ModelVersion) -> None:
+        self._database = database
+        self._version = version
+
+    def words(self, enterprise_ids: Sequence[EnterpriseId], connection: Connection | None = None) -> NDArray[np.uint64]:
+        """Partials `(enterprises,)` in two's complement, all as they were at one moment.
+
+        They are read through `connection` if there is one. Raises `PeerError` for a model that is not here.
+        """
+        if connection is None:
+            with self._database.reading() as snapshot:
+                return self.words(enterprise_ids, snapshot)
+        if len(enterprise_ids) == 1:
+            absent, partial, _, _ = self._look_up(connection, enterprise_ids[0])
+            return np.array([absent if partial is None else partial], np.int64).view(np.uint64)
+        table_id, absent, rows = self._known(_TABLE.run(connection, version=self._version).fetchone())
+        found = read_rows(connection, table_id, enterprise_ids, held=rows)
+        partials = (found.get(enterprise_id, absent) for enterprise_id in enterprise_ids)
+        return np.fromiter(partials, np.int64, len(enterprise_ids)).view(np.uint64)
+
+    def as_of(self, enterprise_id: EnterpriseId) -> int:
+        """Of when an enterprise's data are, in seconds since 1970; without a record, when the others were taken in."""
+        with self._database.reading() as connection:
+            _, _, of_all, own = self._look_up(connection, enterprise_id)
+        return int(of_all if own is None else own)
+
+    def replace(
+        self,
+        connection: Connection,
+        ids: Sequence[EnterpriseId],
+        partials: NDArray[np.int64],
+        *,
+        as_of: int,
+        days: Sequence[date | None] | None = None,
+        absent: int | None = None,
+    ) -> None:
+        """Put these in the place of all partials of this model, in the caller's transaction.
+
+        partials: (len(ids),). `as_of`: when the records were taken in, in seconds since 1970; `days`: of which day each
+        one's data are, where that is known. `absent`: the partial of a record without values; if left out, what it was.
+        """
+        wait_for_turn(connection, f"partials of {self._version}")  # or the rows of one of two would never be deleted
+        before = _TABLE.run(connection, version=self._version).fetchone()
+        if absent is None:
+            absent = self._known(before)[1]
+        table_id = write_rows(connection, ids, partials, as_of=_seconds(days or [None] * len(ids), as_of))
+        self.adopt(connection, table_id, absent=absent, rows=len(ids), as_of=as_of)
+        if before is not None:
+            _DELETE.run(connection, table_id=before[0])
+
+    def adopt(self, connection: Connection, table_id: int, *, absent: int, rows: int, as_of: int) -> None:
+        """Make the rows that were written under this table number this model's, in the caller's transaction."""
+        _ADOPT.run(connection, version=self._version, table_id=table_id, absent=absent, rows=rows, as_of=as_of)
+
+    def _look_up(self, connection: Connection, enterprise_id: EnterpriseId) -> tuple[Any, ...]:
+        row = _LOOK_UP.run(connection, version=self._version, enterprise_id=enterprise_id).fetchone()
+        return self._known(row)
+
+    @staticmethod
+    def _known(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        if row is None:
+            raise PeerError("there is no such model here")
+        return row
 
 
-@lru_cache(maxsize=8)
-def partial_table(models: Path, version: ModelVersion) -> PartialTable:
-    """The table of a model in the home's `models` directory, read once a process."""
-    return PartialTable(ModelStore(models, version))
+def _seconds(days: Sequence[date | None], otherwise: int) -> list[int]:
+    """The beginning of each day in UTC, in seconds since 1970."""
+    return [otherwise if day is None else (day.toordinal() - _FIRST_DAY) * _DAY_SECONDS for day in days]
+
+
+def partial_table(home: Home, version: ModelVersion) -> PartialTable:
+    """The partials of a model in a department's home."""
+    return PartialTable(open_database(home), version)
 
 
 class PartialsGiver:
@@ -83,8 +162,9 @@ class PartialsGiver:
         version = ModelVersion(asked.model_version)
         if ModelStore(self._run.home.directory / "models", version).facts()["run_id"] != self._run.plan.run_id:
             raise PeerError("a list asks for scores by the model of another run")
-        words = partial_table(self._run.home.directory / "models", version).words(ids)
-        AnsweredSets(self._run.home.directory / "answered.sqlite").claim(version, bank, ids, request.departments)
+        database = open_database(self._run.home)
+        words = PartialTable(database, version).words(ids)
+        AnsweredSets(database).claim(version, bank, ids, request.departments)
         # The list is part of the context: if departments were given different lists, nothing cancels.
         direction = f"{bank}/{hashlib.sha256(asked.encode()).hexdigest()}"
         context = self._run.mask_context(turn, Purpose.PARTIALS, direction, request.departments)

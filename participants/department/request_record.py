@@ -1,105 +1,126 @@
 """What a department remembers of score requests, so that each is answered once and each enterprise with one set.
 
-One SQLite file, shared with `answered.py`. All that a request claims is written in one transaction: it is on disk
-before the answer leaves, and a request that is refused leaves nothing behind.
+All that a request claims, and the answer to it, is written in one transaction of the department's database: it is on
+disk before the answer leaves, and a request that is refused leaves nothing behind. Whoever sends the same request again
+gets the same bytes again; nothing is computed or claimed for it a second time.
 
-A used request and its mask context are forgotten some time after the request expired: from its expiry on it is refused
-for that. The sets are never forgotten.
+A used request, its answer and its mask context are forgotten some time after the request expired: from its expiry on it
+is refused for that. The sets are never forgotten.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
-from crypto.errors import MaskContextReused, PeerError, ProtectionUnavailable, ProtocolStateError
+from sqlalchemy import Connection
+
+from crypto.errors import MaskContextReused, PeerError, ProtocolStateError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
+from models.hosting.database import Database
+from models.hosting.statement import Prepared
 from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
-from participants.department.answered import TABLE, claim_set
+from participants.department.answered import claim_set
 
 KEPT_SECONDS: Final = 2 * MAXIMUM_LIFETIME_SECONDS
 """After its expiry. A clock may be set back by so much before a request could be used twice."""
 
-_USED: Final = """CREATE TABLE IF NOT EXISTS used (
-    digest BLOB PRIMARY KEY,      -- of a request or of a mask context
-    expires_at INTEGER NOT NULL   -- when the request does
-) WITHOUT ROWID"""
+_CLAIM_REQUEST: Final = Prepared(
+    "INSERT INTO requests (digest, expires_at) VALUES (:digest, :expires_at) ON CONFLICT DO NOTHING"
+)
+_CLAIM_CONTEXT: Final = Prepared(
+    "INSERT INTO mask_contexts (digest, expires_at) VALUES (:digest, :expires_at) ON CONFLICT DO NOTHING"
+)
+_KEEP: Final = Prepared("UPDATE requests SET answer = :answer WHERE digest = :digest AND answer IS NULL")
+_ANSWER: Final = Prepared("SELECT answer FROM requests WHERE digest = :digest")
+_FORGET: Final = (
+    Prepared("DELETE FROM requests WHERE expires_at < :before"),
+    Prepared("DELETE FROM mask_contexts WHERE expires_at < :before"),
+)
+
+
+class _Recording(threading.local):
+    """The transaction that this thread records in."""
+
+    connection: Connection | None = None
+    expires_at: int = 0
 
 
 class RequestRecord:
-    """The record in one file. It is also the `crypto.masks.ContextLedger` of the masks that requests use."""
+    """The record in one database. It is also the `crypto.masks.ContextLedger` of the masks that requests use."""
 
-    def __init__(self, path: Path) -> None:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._lock = threading.RLock()
-        self._expires_at = 0
-        try:
-            self._database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            for statement in (TABLE, _USED, "CREATE INDEX IF NOT EXISTS used_by_expiry ON used (expires_at)"):
-                self._database.execute(statement)
-        except sqlite3.Error as fault:
-            raise _unusable(fault) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._current = _Recording()
+        self._forgotten_before = 0
 
     @contextmanager
-    def recording(self, *, expires_at: int) -> Iterator[None]:
-        """Take claims of one request; they are on disk when this ends well, and none of them is if it does not."""
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._expires_at = expires_at
-                yield
-                self._database.execute("COMMIT")
-            except sqlite3.Error as fault:
-                raise _unusable(fault) from None
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+    def recording(self, *, expires_at: int) -> Iterator[Connection]:
+        """Take claims of one request; they are on disk when this ends well, and none of them is if it does not.
 
-    def claim_request(self, digest: bytes, *, now: float) -> None:
-        """Record a request's first use; raises `PeerError` for a second one."""
-        self._execute("DELETE FROM used WHERE expires_at < ?", (int(now) - KEPT_SECONDS,))
-        if not self._insert(digest):
+        Raises `DatabaseUnusable` if they cannot be. What is read meanwhile may be read through the same connection.
+        """
+        with self._database.begin() as connection:
+            self._current.connection, self._current.expires_at = connection, expires_at
+            try:
+                yield connection
+            finally:
+                self._current.connection = None
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the request that this thread records."""
+        if self._current.connection is None:
+            raise ProtocolStateError("a request claims what it uses while it is recorded")
+        return self._current.connection
+
+    def stored_answer(self, digest: bytes) -> bytes | None:
+        """The answer to a request that was answered before; none if it was not, or is forgotten."""
+        if self._current.connection is not None:
+            return self._answer(self._current.connection, digest)
+        with self._database.reading() as connection:
+            return self._answer(connection, digest)
+
+    def claim_request(self, digest: bytes, *, now: float) -> bytes | None:
+        """Record a request's first use: none. For a repeated one, the answer that it was given.
+
+        Raises `PeerError` for a request that was used before and whose answer was not kept.
+        """
+        connection = self.connection
+        self._forget(connection, int(now) - KEPT_SECONDS)
+        if _CLAIM_REQUEST.run(connection, digest=digest, expires_at=self._current.expires_at).rowcount == 1:
+            return None
+        answer = self._answer(connection, digest)
+        if answer is None:
             raise PeerError("a score request was used before", advice="The bank makes a new request.")
+        return answer
+
+    def keep_answer(self, digest: bytes, answer: bytes) -> None:
+        """Keep the answer to a request that was claimed in this recording. It is kept once."""
+        if _KEEP.run(self.connection, digest=digest, answer=answer).rowcount != 1:
+            raise ProtocolStateError("an answer is kept once, for a request that was claimed")
 
     def claim(self, digest: bytes) -> None:
         """Record a mask context; raises `MaskContextReused` for a second use."""
-        if not self._insert(digest):
+        if _CLAIM_CONTEXT.run(self.connection, digest=digest, expires_at=self._current.expires_at).rowcount != 1:
             raise MaskContextReused("a mask context was used before", advice="The bank makes a new request.")
 
     def claim_set(
         self, version: ModelVersion, bank: ParticipantId, enterprise: EnterpriseId, departments: tuple[str, ...]
     ) -> None:
         """Record with which set an enterprise is answered; raises `PeerError` if it was answered with another."""
-        with self._lock:
-            self._check_recording()
-            claim_set(self._database, version, bank, (enterprise,), departments)
+        claim_set(self.connection, version, bank, enterprise, departments)
 
-    def _insert(self, digest: bytes) -> bool:
-        return self._execute("INSERT OR IGNORE INTO used VALUES (?, ?)", (digest, self._expires_at)) == 1
+    def _forget(self, connection: Connection, before: int) -> None:
+        """Forget what expired before; once for each second of the clock."""
+        if before != self._forgotten_before:
+            for statement in _FORGET:
+                statement.run(connection, before=before)
+            self._forgotten_before = before
 
-    def _execute(self, statement: str, values: tuple[bytes | int, ...]) -> int:
-        with self._lock:
-            self._check_recording()
-            return self._database.execute(statement, values).rowcount
-
-    def _check_recording(self) -> None:
-        if not self._database.in_transaction:
-            raise ProtocolStateError("a request claims what it uses while it is recorded")
-
-
-def _unusable(fault: sqlite3.Error) -> ProtectionUnavailable:
-    return ProtectionUnavailable(
-        f"the record of score requests cannot be used ({type(fault).__name__}), so nothing is answered",
-        advice="Look at the disk of this department's home.",
-    )
+    @staticmethod
+    def _answer(connection: Connection, digest: bytes) -> bytes | None:
+        row = _ANSWER.run(connection, digest=digest).fetchone()
+        return None if row is None or row[0] is None else bytes(row[0])

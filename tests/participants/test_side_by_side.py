@@ -6,7 +6,6 @@ Stock Flower starts a process for every message, and a bureau may send many at o
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,9 @@ import numpy as np
 import pytest
 
 from crypto.errors import MaskContextReused, PeerError, ProtectionUnavailable
-from crypto.identifiers import ModelVersion, ParticipantId, RunId
+from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from models.enterprise_id import make_enterprise_ids
+from models.hosting.database import Database
 from models.wire.binning import BinRequest
 from models.wire.setup import Done
 from models.wire.steps import Step
@@ -25,6 +25,7 @@ from participants.department.answered import AnsweredSets
 from participants.department.request_record import RequestRecord
 from participants.ledger import DIGEST_BYTES, FileLedger
 from participants.node import Node
+from participants.node_database import new_database
 from simulations.online_rehearsal import OnlineRehearsal
 
 FIRST, SECOND = b"1" * DIGEST_BYTES, b"2" * DIGEST_BYTES
@@ -77,10 +78,12 @@ def test_a_ledger_that_was_set_back_is_noticed(tmp_path: Path) -> None:
         ledger.claim(SECOND)
 
 
-def test_one_enterprise_is_not_answered_in_a_batch_and_online_at_once_with_two_sets(tmp_path: Path) -> None:
+def test_one_enterprise_is_not_answered_in_a_batch_and_online_at_once_with_two_sets(
+    database_url: str, department_database: Database
+) -> None:
     (enterprise,) = make_enterprise_ids(np.random.default_rng(1), 1)
-    path = tmp_path / "answered.sqlite"
-    record, batch = RequestRecord(path), AnsweredSets(path)
+    other_process = new_database(database_url, Role.DEPARTMENT)
+    record, batch = RequestRecord(department_database), AnsweredSets(other_process)
     with ThreadPoolExecutor(1) as pool, record.recording(expires_at=100):
         record.claim_set(MODEL, BANK, enterprise, ALL)
         # The batch comes while what online scoring claims is not on disk yet.
@@ -89,19 +92,39 @@ def test_one_enterprise_is_not_answered_in_a_batch_and_online_at_once_with_two_s
         assert not other.done()
     with pytest.raises(PeerError, match="another set"):
         other.result()
-    record.close()
+    other_process.close()
 
 
-def test_a_refused_list_leaves_the_table_free(tmp_path: Path) -> None:
+def test_of_many_that_send_one_request_at_once_one_is_first_and_the_others_get_its_answer(
+    database_url: str, department_database: Database
+) -> None:
+    databases = [new_database(database_url, Role.DEPARTMENT) for _ in range(4)]
+    records = [RequestRecord(database) for database in (department_database, *databases)]
+
+    def ask(record: RequestRecord) -> bytes | None:
+        with record.recording(expires_at=100):
+            answer = record.claim_request(FIRST, now=50)
+            if answer is None:
+                record.claim(SECOND)
+                record.keep_answer(FIRST, b"the answer")
+        return answer
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, records * 4))
+    assert answers.count(None) == 1
+    assert answers.count(b"the answer") == len(answers) - 1
+    for database in databases:
+        database.close()
+
+
+def test_a_refused_list_leaves_the_table_free(department_database: Database) -> None:
     first, second = make_enterprise_ids(np.random.default_rng(1), 2)
-    sets = AnsweredSets(tmp_path / "answered.sqlite")
+    sets = AnsweredSets(department_database)
     sets.claim(MODEL, BANK, [first], ALL)
     with pytest.raises(PeerError):
         sets.claim(MODEL, BANK, [second, first], FEWER)
-    database = sqlite3.connect(tmp_path / "answered.sqlite", timeout=0)
-    assert database.execute("SELECT count(*) FROM answered").fetchone() == (1,)
-    database.execute("BEGIN IMMEDIATE")
-    database.close()
+    with department_database.begin() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM answered").scalar() == 1
 
 
 class Overlapping:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from crypto.errors import PeerError
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.enterprise_id import make_enterprise_ids
+from models.hosting.database import Database
 from participants.department.answered import AnsweredSets
 
 MODEL, BANK = ModelVersion("a" * 32), ParticipantId("bank")
 ALL, FEWER = ("courts", "land", "power", "tax"), ("courts", "land", "tax")
 
 
-def test_another_set_is_refused_until_the_model_or_the_bank_is_another(tmp_path: Path) -> None:
+def test_another_set_is_refused_until_the_model_or_the_bank_is_another(department_database: Database) -> None:
     first, second, third = make_enterprise_ids(np.random.default_rng(1), 3)
-    sets = AnsweredSets(tmp_path / "answered.sqlite")
+    sets = AnsweredSets(department_database)
     sets.claim(MODEL, BANK, [first, second], ALL)
     sets.claim(MODEL, BANK, [second], ALL)
-    again = AnsweredSets(tmp_path / "answered.sqlite")
+    again = AnsweredSets(department_database)
     with pytest.raises(PeerError):
         again.claim(MODEL, BANK, [third, second], FEWER)
     again.claim(MODEL, BANK, [third], FEWER)  # the refused list left nothing behind
@@ -30,9 +28,23 @@ def test_another_set_is_refused_until_the_model_or_the_bank_is_another(tmp_path:
     again.claim(MODEL, ParticipantId("other"), [second], FEWER)
 
 
-def test_whom_a_bank_asked_about_cannot_be_read_from_the_file(tmp_path: Path) -> None:
+def test_whom_a_bank_asked_about_cannot_be_read_from_the_table(department_database: Database) -> None:
     ids = make_enterprise_ids(np.random.default_rng(1), 20)
-    path = tmp_path / "answered.sqlite"
-    AnsweredSets(path).claim(MODEL, BANK, ids, ALL)
-    assert not any(one.encode() in path.read_bytes() for one in ids)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    AnsweredSets(department_database).claim(MODEL, BANK, ids, ALL)
+    with department_database.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT question, members FROM answered").fetchall()
+    assert len(rows) == 20
+    kept = b"".join(bytes(value) for row in rows for value in row)
+    assert not any(one.encode() in kept for one in ids)
+
+
+def test_a_long_list_is_claimed_whole_or_not_at_all(department_database: Database) -> None:
+    ids = make_enterprise_ids(np.random.default_rng(2), 25_000)
+    sets = AnsweredSets(department_database)
+    sets.claim(MODEL, BANK, ids[-1:], FEWER)
+    with pytest.raises(PeerError):
+        sets.claim(MODEL, BANK, ids, ALL)
+    sets.claim(MODEL, BANK, ids, FEWER)  # nothing of the refused list is left
+    sets.claim(MODEL, BANK, ids, FEWER)
+    with pytest.raises(PeerError):
+        sets.claim(MODEL, BANK, ids[:1], ALL)

@@ -5,32 +5,37 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from crypto.identifiers import EnterpriseId
 from models.additive import BinnedBlock
 from models.block_file import block_from_bytes
 from models.scorecard import BlockScorecard, PointsScale
 from models.wire.scoring import PARTIAL_FRACTION_BITS
+from participants.department.partials import partial_table
 from participants.department.store import DepartmentStore
+from participants.home import Home
 from participants.model_store import ModelStore, model_version
 from simulations.comparison import PooledRun
 from simulations.rehearsal import FinishedRun
+
+UNKNOWN = EnterpriseId("91000000MA00000000")
 
 
 @pytest.mark.parametrize("department", ["courts", "tax"])
 def test_partials_are_the_blocks_log_odds_in_fixed_point(finished: FinishedRun, department: str) -> None:
     home = next(path for name, path in finished.federation.homes.items() if name == department)
     model = ModelStore(home / "models", model_version(finished.result["manifest"].encode()))
-    block, arrays = block_from_bytes(model.block()), model.arrays()
+    block = block_from_bytes(model.block())
     assert isinstance(block, BinnedBlock)
     register = DepartmentStore(home / "data")
     ids = register.enterprise_ids()
-    assert arrays["enterprise_ids"].tobytes().decode() == "".join(ids)
+    table = partial_table(Home.open(home), model.version)
     log_odds = block.image(block.encode(register.features(ids)), block.weights_array())
     np.testing.assert_allclose(
-        arrays["partials"] * 2.0**-PARTIAL_FRACTION_BITS, log_odds, atol=2.0**-PARTIAL_FRACTION_BITS
+        table.words(ids).view(np.int64) * 2.0**-PARTIAL_FRACTION_BITS, log_odds, atol=2.0**-PARTIAL_FRACTION_BITS
     )
     absent = block.image(block.absent_codes(1), block.weights_array())
     np.testing.assert_allclose(
-        arrays["missing"] * 2.0**-PARTIAL_FRACTION_BITS, absent, atol=2.0**-PARTIAL_FRACTION_BITS
+        table.words([UNKNOWN]).view(np.int64) * 2.0**-PARTIAL_FRACTION_BITS, absent, atol=2.0**-PARTIAL_FRACTION_BITS
     )
 
 

@@ -15,7 +15,7 @@ from crypto.lattice.workers import LatticeWorkers
 from models.wire.scoring import EnterpriseList, PartialsRequest
 from models.wire.steps import Step
 from participants.bank.scores import signed_partials
-from participants.department.partials import PartialsGiver, batch_turn, partial_table
+from participants.department.partials import PartialsGiver, batch_turn
 from participants.ledger import FileLedger
 from participants.run import Run
 from simulations.online_rehearsal import OnlineRehearsal
@@ -96,8 +96,3 @@ def test_a_batch_over_another_set_is_refused(rehearsal: OnlineRehearsal) -> None
     answers(rehearsal, dict.fromkeys(everybody, ids))
     with pytest.raises(PeerError, match="another set"):
         answers(rehearsal, dict.fromkeys(everybody[:-1], ids))
-
-
-def test_a_table_is_read_once(rehearsal: OnlineRehearsal) -> None:
-    models = rehearsal.drawn.homes[rehearsal.drawn.departments[0]] / "models"
-    assert partial_table(models, rehearsal.drawn.version) is partial_table(models, rehearsal.drawn.version)
