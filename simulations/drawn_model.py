@@ -7,6 +7,7 @@ table of partials, a bank's book with one feature and the block for it. Tests an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,18 +26,25 @@ from models.wire.outcome import MEAN_DECIMALS
 from models.wire.plan import RunPlan
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.setup import MeetRequest
+from participants.approval_policy import approve_everything
+from participants.approvals import Approvals
 from participants.bank.book import BankBook
 from participants.contract import Category, DataContract, Item, ItemType
+from participants.department.database import open_database
+from participants.department.partials import partial_table
 from participants.home import Home
 from participants.ledger import FileLedger
 from participants.model_store import ModelStore, model_version
 from participants.run import Run
+from simulations.founding import pin_everybody
 
 INTERCEPT: Final = -2.5
+DRAWN_AT: Final = 1_800_000_000
+"""As of when all partials are, in seconds since 1970."""
+
 TURNOVER: Final = FeatureBins(name="turnover", kind=FeatureKind.NUMBER, edges=(1.0, 2.0, 3.0))
 TURNOVER_WEIGHTS: Final = (0.5, 0.1, -0.2, -0.4, 0.0)
 
-from simulations.founding import pin_everybody
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnFederation:
@@ -89,14 +97,15 @@ def draw_federation(
         }
     )
     for name, row in zip(plan.department_ids, table, strict=True):
-        arrays = {"enterprise_ids": _as_bytes(enterprise_ids), "partials": row[:-1], "missing": row[-1:]}
-        _write(homes[name], manifest, {"run_id": run_id}, arrays)
+        drawn = partial_table(homes[name], model_version(manifest))
+        with open_database(homes[name]).begin() as connection:
+            drawn.replace(connection, enterprise_ids, row[:-1], absent=int(row[-1]), as_of=DRAWN_AT)
+        _write(homes[name], manifest, {"run_id": run_id})
     turnover = rng.uniform(0, 4, len(enterprise_ids))
     block = block_to_bytes(BinnedBlock([TURNOVER], np.array(TURNOVER_WEIGHTS)))
     for name in plan.bank_ids:
         _fill_book(homes[name], enterprise_ids, turnover)
-        arrays = {"trained_on": np.zeros(len(enterprise_ids), np.uint8)}
-        _write(homes[name], manifest, {"run_id": run_id, "intercept": INTERCEPT}, arrays, block)
+        _write(homes[name], manifest, {"run_id": run_id, "intercept": INTERCEPT}, block)
     return DrawnFederation(
         homes={name: home.directory for name, home in homes.items()},
         departments=plan.department_ids,
@@ -149,6 +158,9 @@ def _introduce(homes: dict[ParticipantId, Home], plan: RunPlan) -> None:
         run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), plan.run)
         run.begin(plan)
         run.meet(met)
+        approve_everything(home.directory)
+        with closing(Approvals.open(home)) as approvals:
+            approvals.admit(plan)
 
 
 def _fill_book(home: Home, enterprise_ids: Sequence[EnterpriseId], turnover: NDArray[np.float64]) -> None:
@@ -163,11 +175,5 @@ def _fill_book(home: Home, enterprise_ids: Sequence[EnterpriseId], turnover: NDA
     path.unlink()
 
 
-def _write(
-    home: Home, manifest: bytes, facts: dict[str, object], arrays: dict[str, NDArray[np.generic]], block: bytes = b""
-) -> None:
-    ModelStore(home.directory / "models", model_version(manifest)).write(manifest, facts, block=block, arrays=arrays)
-
-
-def _as_bytes(ids: Sequence[EnterpriseId]) -> NDArray[np.uint8]:
-    return np.frombuffer("".join(ids).encode("ascii"), np.uint8).reshape(len(ids), -1)
+def _write(home: Home, manifest: bytes, facts: dict[str, object], block: bytes = b"") -> None:
+    ModelStore(home.directory / "models", model_version(manifest)).write(manifest, facts, block=block)

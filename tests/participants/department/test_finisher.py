@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -5,14 +6,17 @@ import pytest
 
 from crypto.documents import canonical_json
 from crypto.errors import PeerError
-from crypto.identifiers import ParticipantId, Role
+from crypto.identifiers import EnterpriseId, ParticipantId, Role
 from models.additive import BinnedBlock
 from models.block_file import block_to_bytes, fingerprint
 from models.feature_bins import FeatureBins, FeatureKind
 from models.wire.outcome import ActivateRequest
 from models.wire.plan import RunPlan
 from models.wire.steps import Step
+from participants.approval_policy import approve_everything
+from participants.approvals import Approvals
 from participants.contract import Category, DataContract, Item, ItemType
+from participants.department.partials import partial_table
 from participants.department.store import DepartmentStore
 from participants.home import Home
 from participants.ledger import FileLedger
@@ -52,6 +56,9 @@ def home(tmp_path: Path) -> Home:
     DepartmentStore.create(home.directory / "data", contract).import_file(path)
     run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), PLAN.run)
     run.begin(PLAN)
+    approve_everything(home.directory)
+    with closing(Approvals.open(home)) as approvals:
+        approvals.admit(PLAN)
     run.store.write_bytes("final-block", BLOCK)
     return home
 
@@ -67,9 +74,9 @@ def activate(home: Home, data: bytes) -> None:
 def test_an_activated_block_has_its_partials_and_may_be_activated_again_as_it_is(home: Home) -> None:
     activate(home, manifest())
     activate(home, manifest())
-    arrays = ModelStore(home.directory / "models", model_version(manifest())).arrays()
-    assert arrays["partials"].tolist() == [2**23]
-    assert arrays["missing"].tolist() == [2**22]
+    table = partial_table(home, model_version(manifest()))
+    words = table.words((EnterpriseId("91350100M000100Y43"), EnterpriseId("91350100M000100Y44")))
+    assert words.tolist() == [2**23, 2**22]
 
 
 def test_a_run_has_one_manifest_so_that_no_block_has_two_versions(home: Home) -> None:
