@@ -127,13 +127,13 @@ class NonceMemory:
     def use(self, signer: ParticipantId, nonce: str, now: float) -> None:
         """Remember a verified signature's nonce; raises `SignatureReplayed` and `TooManyRequests`."""
         used = self._used.setdefault(signer, OrderedDict())
-        while used and next(iter(used.values())) <= now:
+        while used and next(iter(used.values())) < now:
             used.popitem(last=False)
         if nonce in used:
             raise SignatureReplayed("a request's signature was used before")
         if len(used) >= self._maximum:
             raise TooManyRequests("a party sent more requests than are kept account of")
-        # Past the end of anything that is valid now, so that all entries end in the order in which they came.
+        # To the very end of anything that is valid now, so that all entries end in the order in which they came.
         used[nonce] = now + MAXIMUM_LIFETIME_SECONDS + 2 * CLOCK_SKEW_SECONDS
 
     def __len__(self) -> int:
@@ -272,7 +272,9 @@ def _split(url: str) -> tuple[str, str]:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise MalformedMessage("an address cannot be understood") from None
-    if parts.scheme != "https" or parts.query or parts.fragment or parts.username is not None or "?" in url:
+    # `urlsplit` drops tabs and line breaks, and does not tell an empty query from none.
+    simple = url.isascii() and url.isprintable() and not {"?", "#", "@", " "} & set(url)
+    if parts.scheme != "https" or not host or not simple:
         raise MalformedMessage("a signed request goes to an https address without query")
     name = f"[{host}]" if ":" in host else host
     return (name if port in {None, 443} else f"{name}:{port}"), parts.path or "/"
