@@ -56,26 +56,37 @@ class HandOver:
         return self.document + self.endorsement
 
     def verify_signed_by_itself(self) -> ParticipantDocument:
-        """Return the document, signed by the identity that it names: the caller still has to trust that one."""
+        """Return the document, signed by the identity that it names: the caller still has to trust that one.
+
+        An endorsement, if there is one, is properly made, whoever made it. Raises `MalformedMessage` and
+        `SignatureInvalid`.
+        """
         body, _ = split_document(self.document, maximum_bytes=MAXIMUM_DOCUMENT_BYTES)
         named = _public_identity(parse_canonical_json(body, maximum_bytes=MAXIMUM_DOCUMENT_BYTES))
-        return ParticipantDocument.verify(self.document, named.fingerprint())
+        document = ParticipantDocument.verify(self.document, named.fingerprint())
+        if self.endorsement:
+            self._endorser()
+        return document
 
     def verify_endorsed_by(self, pinned_fingerprint: bytes) -> None:
         """Raise unless the identity that was pinned endorsed the document.
 
-        `MalformedMessage` if there is no endorsement in its one form, `UntrustedKey` if another identity made it,
-        `SignatureInvalid` if its signature is wrong, `MalformedMessage` if it is of another document.
+        `MalformedMessage` if there is no endorsement of this document in its one form, `SignatureInvalid` if its
+        signature is wrong, `UntrustedKey` if another identity made it.
         """
+        check_pinned(self._endorser(), pinned_fingerprint)
+
+    def _endorser(self) -> PublicIdentity:
+        """Return who says to have endorsed the document, after verifying that it did."""
         body, signature = split_document(self.endorsement, maximum_bytes=MAXIMUM_ENDORSEMENT_BYTES)
         fields = parse_canonical_json(body, maximum_bytes=MAXIMUM_ENDORSEMENT_BYTES)
         if fields.keys() != {"agreement_key", "document", "signing_key"}:
             raise MalformedMessage("an endorsement has other fields than it should")
         old = _public_identity(fields)
-        check_pinned(old, pinned_fingerprint)
         old.verify(Label.DOCUMENT_SUCCESSION, body, signature)
         if fields["document"] != hashlib.sha256(self.document).hexdigest():
             raise MalformedMessage("an endorsement is of another document")
+        return old
 
 
 def _public_identity(fields: dict[str, object]) -> PublicIdentity:
