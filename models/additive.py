@@ -59,6 +59,10 @@ class Block(Protocol):
         """Return columns(codes) @ vector, (rows,), without making the columns."""
         ...
 
+    def contributions(self, codes: npt.NDArray[Any]) -> Vector:
+        """Return each feature's part of the log-odds, (rows, features)."""
+        ...
+
     def penalty_matrix(self, smoothness: float, ridge: float) -> Vector:
         """Return P (size, size) of the block's penalty 1/2 w'Pw."""
         ...

@@ -118,13 +118,20 @@ class OwnPart:
     """The bank's own part of a model: the intercept and the block that banks share."""
 
     def __init__(self, model: ModelStore) -> None:
-        self._intercept = float(model.facts()["intercept"])
+        self.intercept = float(model.facts()["intercept"])
         data = model.block()
         self._block: Block | None = block_from_bytes(data) if data else None
 
     def log_odds(self, book: BankBook, ids: list[EnterpriseId]) -> Vector:
         """Log-odds of default `(enterprises,)`; features are missing for who is not in the book."""
         if self._block is None:
-            return np.full(len(ids), self._intercept)
+            return np.full(len(ids), self.intercept)
         codes = self._block.encode(book.features(ids))
-        return self._intercept + self._block.image(codes, self._block.weights_array())
+        return self.intercept + self._block.image(codes, self._block.weights_array())
+
+    def contributions(self, book: BankBook, enterprise_id: EnterpriseId) -> dict[str, float]:
+        """Log-odds of each feature of the block for one enterprise, exact; nothing if banks have no block."""
+        if self._block is None:
+            return {}
+        parts = self._block.contributions(self._block.encode(book.features([enterprise_id])))[0]
+        return dict(zip(self._block.feature_names, map(float, parts), strict=True))
