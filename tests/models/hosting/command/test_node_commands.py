@@ -1,0 +1,141 @@
+"""What operators type to found nodes, trust one another and rotate keys."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from coordinator.command import app as bureau_app
+from crypto.errors import YurongError
+from participants.department.command import app as department_app
+from simulations.small_federation import SmallFederation
+
+
+def contract_file(directory: Path) -> Path:
+    path = directory / "contract.toml"
+    path.write_text(SmallFederation().make().departments[0].contract.to_toml(), encoding="utf-8")
+    return path
+
+
+class Desk:
+    """One operator's terminal."""
+
+    def __init__(self, app: Any, home: Path) -> None:
+        self.app, self.home = app, home
+
+    def run(self, *arguments: str, typed: str = "") -> Result:
+        return CliRunner().invoke(self.app, [*arguments, "--home", str(self.home)], input=typed)
+
+    def ask(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        if done.exception is not None:
+            raise done.exception
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def bureau(tmp_path: Path) -> Desk:
+    desk = Desk(bureau_app, tmp_path / "bureau")
+    desk.ask("init", "--title", "Bureau", "--address", "https://127.0.0.1:8443")
+    return desk
+
+
+@pytest.fixture
+def tax(tmp_path: Path) -> Desk:
+    desk = Desk(department_app, tmp_path / "tax")
+    contract = str(contract_file(tmp_path))
+    desk.ask("init", "tax", "--title", "Tax 税务", "--address", "https://127.0.0.1:8444", "--contract", contract)
+    return desk
+
+
+def handed_over(desk: Desk, directory: Path) -> tuple[str, str]:
+    """The document's file, and the fingerprint as it is read out."""
+    told = desk.ask("document", "--out", str(directory / f"{desk.home.name}.document"))
+    return told["document"], told["fingerprint"]
+
+
+def test_a_new_home_is_private_and_explains_its_settings(tax: Desk) -> None:
+    for path in [tax.home, *tax.home.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    assert "# " in (tax.home / "config.toml").read_text()
+    assert "# " in (tax.home / "approval.toml").read_text()
+
+
+def test_a_home_is_not_made_twice_and_its_keys_stay(tax: Desk, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in (tax.home / "keys").rglob("*") if path.is_file()}
+    again = tax.run(
+        *("init", "tax", "--title", "T", "--address", "https://127.0.0.1:1", "--contract"),
+        str(tmp_path / "contract.toml"),
+    )
+    assert isinstance(again.exception, YurongError)
+    assert {path: path.read_bytes() for path in (tax.home / "keys").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--set", "listen_prot=1"],
+        ["--set", "listen_port=0"],
+        ["--set", "listen_port"],
+    ],
+)
+def test_a_setting_that_is_not_understood_makes_no_home(wrong: list[str], tmp_path: Path) -> None:
+    desk = Desk(bureau_app, tmp_path / "bureau")
+    done = desk.run("init", "--title", "B", "--address", "https://127.0.0.1:8443", *wrong)
+    assert isinstance(done.exception, YurongError)
+    assert not (desk.home / "keys").exists()
+    assert desk.run("init", "--title", "B", "--address", "https://127.0.0.1:8443").exception is None
+
+
+def test_nobody_is_pinned_unless_the_fingerprint_was_read_out(bureau: Desk, tax: Desk, tmp_path: Path) -> None:
+    document, fingerprint = handed_over(tax, tmp_path)
+    asked = bureau.run("admit", document, typed="n\n")
+    assert fingerprint in asked.stdout
+    assert isinstance(asked.exception, YurongError)
+    assert bureau.ask("pins") == []
+    assert bureau.run("admit", document, typed="y\n").exception is None
+    assert [one["fingerprint"] for one in bureau.ask("pins")] == [fingerprint]
+
+
+def test_a_document_is_refused_if_the_telephone_said_another_fingerprint(
+    bureau: Desk, tax: Desk, tmp_path: Path
+) -> None:
+    document, fingerprint = handed_over(tax, tmp_path)
+    other = "0000" + fingerprint[4:]
+    (tmp_path / "heard").write_text(f"tax {other}\n")
+    done = bureau.run("admit", document, "--fingerprints", str(tmp_path / "heard"))
+    assert isinstance(done.exception, YurongError)
+    (tmp_path / "heard").write_text(f"water {fingerprint}\n")
+    done = bureau.run("admit", document, "--fingerprints", str(tmp_path / "heard"))
+    assert isinstance(done.exception, YurongError)
+    assert bureau.ask("pins") == []
+
+
+def test_several_are_pinned_together_or_none(bureau: Desk, tax: Desk, tmp_path: Path) -> None:
+    document, fingerprint = handed_over(tax, tmp_path)
+    (tmp_path / "junk").write_bytes(b"{}\n")
+    (tmp_path / "heard").write_text(f"tax {fingerprint}\n")
+    done = bureau.run("admit", document, str(tmp_path / "junk"), "--fingerprints", str(tmp_path / "heard"))
+    assert isinstance(done.exception, YurongError)
+    assert bureau.ask("pins") == []
+
+
+def test_a_rotation_is_prepared_pinned_without_telephone_and_finished(bureau: Desk, tax: Desk, tmp_path: Path) -> None:
+    document, fingerprint = handed_over(tax, tmp_path)
+    (tmp_path / "heard").write_text(f"tax {fingerprint}\n")
+    bureau.ask("admit", document, "--fingerprints", str(tmp_path / "heard"))
+    prepared = tax.ask("rotate", "identity", "tls")
+    assert tax.ask("status")["keys"] == "a rotation is prepared"
+    assert bureau.run("admit", prepared["hand_over"]).exception is None
+    assert tax.ask("rotate", "--finish")["serial"] == 2
+    assert [one["serial"] for one in bureau.ask("pins")] == [2]
+    assert handed_over(tax, tmp_path)[1] != fingerprint
+
+
+def test_a_home_of_another_role_is_named_as_such(bureau: Desk) -> None:
+    done = Desk(department_app, bureau.home).run("status")
+    assert isinstance(done.exception, YurongError)
+    assert "bureau" in done.exception.message
