@@ -47,7 +47,8 @@ class LocalPost:
 
     def up(self, model: ServedModel) -> Mapping[ParticipantId, int]:
         """The model's departments that are here and not down."""
-        return {name: 1 for name in model.departments if name in self._scorers and name not in self._down}
+        here = (name for name in model.departments if name in self._scorers and name not in self._down)
+        return {name: self._scorers[name].serial for name in here}
 
     def relay(self, requests: Mapping[ParticipantId, bytes]) -> dict[ParticipantId, bytes]:
         """Everybody's answer; what a scorer raises comes out."""
@@ -87,7 +88,7 @@ class OnlineFederation:
         self._recorder = recorder
         time_source = clock or SystemClock()
         opened = {name: Home.open(path) for name, path in homes.items()}
-        self.client = ScoreClient(opened[bank], opened[bank].bank_keys().paillier, version, clock=time_source)
+        self.client = ScoreClient(opened[bank], version, clock=time_source)
         model = served_model(opened[bank], version)
         self.scorers = {
             name: Scorer(opened[name], clock=time_source, new_pool=new_pool)
@@ -118,8 +119,8 @@ class OnlineFederation:
 
     def score(self, enterprise_id: EnterpriseId, offer: Offer | None = None) -> Score:
         """One score: offer (unless there is one), request, answers, opening."""
-        request = self.client.request(enterprise_id, offer or self.offer())
-        return self.client.open(self._call(OnlineStep.ASK, request, self.gateway.score, ScoreAnswer))
+        asked = self.client.request(enterprise_id, offer or self.offer())
+        return self.client.open(asked, self._call(OnlineStep.ASK, asked.request, self.gateway.score, ScoreAnswer))
 
     def _call(
         self, kind: str, request: _Request, handler: Callable[[_Request], _Reply], reply_type: type[_Reply]

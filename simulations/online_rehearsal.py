@@ -37,9 +37,12 @@ class LentPool:
     def __init__(self, pool: ObfuscatorPool) -> None:
         self._pool = pool
 
-    def take(self) -> Obfuscator:
+    def __len__(self) -> int:
+        return len(self._pool)
+
+    def take(self, *, timeout_seconds: float = 30.0) -> Obfuscator:
         """One of the pool's."""
-        return self._pool.take()
+        return self._pool.take(timeout_seconds=timeout_seconds)
 
     def stop(self) -> None:
         """Leave the pool as it is."""
@@ -112,7 +115,8 @@ class OnlineRehearsal:
     def offer(self, *without: ParticipantId) -> Offer:
         """What the bureau offers when some are down."""
         up = tuple(name for name in self.drawn.departments if name not in without)
-        return Offer(departments=up, serials=(1,) * len(up), missing=tuple(sorted(without)))
+        serials = tuple(self.home(name).serial for name in up)
+        return Offer(departments=up, serials=serials, missing=tuple(sorted(without)))
 
     def relayed(self, request: ScoreRequest, department: ParticipantId) -> RelayedRequest:
         """The request as the bureau gives it to one department."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from crypto.errors import ProtectionUnavailable, UntrustedKey, YurongError
@@ -51,6 +52,16 @@ class Trust:
 Book = Mapping[ParticipantId, Trust]
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The documents in force in a book, which are these from `since` on and before `until`."""
+
+    book: Book
+    since: float
+    until: float
+    documents: Mapping[ParticipantId, tuple[ParticipantDocument, ...]]
+
+
 class PinBook:
     """The pins in `directory`, which is made with the first of them."""
 
@@ -59,6 +70,7 @@ class PinBook:
         self._clock: Clock = clock or SystemClock()
         self._grace_seconds = grace_seconds
         self._watched = Watched(directory / "pins.json", _read_book)
+        self._seen: _Seen | None = None
 
     def pin(self, document: bytes, *, fingerprint: bytes | None = None) -> ParticipantDocument:
         """Trust what was handed over, from now on; return the document in it.
@@ -129,10 +141,17 @@ class PinBook:
         """Return the signed bytes of the document that `document` returns, without an endorsement."""
         return self._pinned(name, serial).data
 
-    def documents(self) -> dict[ParticipantId, tuple[ParticipantDocument, ...]]:
-        """Return everybody's documents in force, each participant's newest first."""
-        everybody = {name: self._in_force(trust) for name, trust in self._book().items()}
-        return {name: tuple(one.document for one in found) for name, found in everybody.items() if found}
+    def documents(self) -> Mapping[ParticipantId, tuple[ParticipantDocument, ...]]:
+        """Return everybody's documents in force, each participant's newest first; the same object while they are."""
+        book, now = self._book(), self._clock.now()
+        seen = self._seen
+        if seen is None or seen.book is not book or not seen.since <= now < seen.until:
+            everybody = {name: self._in_force(trust) for name, trust in book.items()}
+            documents = {name: tuple(one.document for one in found) for name, found in everybody.items() if found}
+            ends = (one.superseded_at for found in everybody.values() for one in found if one.superseded_at is not None)
+            until = min(ends, default=float("inf")) + self._grace_seconds
+            seen = self._seen = _Seen(book, now, until, MappingProxyType(documents))
+        return seen.documents
 
     def verify(self, name: ParticipantId, data: bytes) -> ParticipantDocument:
         """Return the document in `data`, which others relayed, if it is one of those in force of `name`.

@@ -5,8 +5,11 @@
 | bank   | the Paillier key, its own block      | the score: the sum over S, its own part and the missing means |
 | others | see `participants/department/scorer.py` and `coordinator/scoring.py`                                 |
 
-    client.request(enterprise_id, offer)   a signed request; it stays open until it is answered or has expired
-    client.open(answer)                    the score; each request is opened once
+    asked = client.request(enterprise_id, offer)     `asked.request` goes to the bureau, again and again if need be
+    score = client.open(asked, answer)
+
+An `OpenRequest` is all that is needed to open the answer, in this process or a later one. It names the enterprise, so
+it is kept in the bank's own database and nowhere else; who keeps it drops it when its score is kept.
 
 A malicious bureau can add a number to the sum, which nobody notices unless it makes the sum absurd. A malicious
 department can do the same.
@@ -16,22 +19,25 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
-from crypto.errors import PeerError, ProtocolStateError
+from crypto.errors import PeerError, ProtocolStateError, UntrustedKey
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId, Role, RunId
+from crypto.identity import ParticipantDocument
 from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
 from models.enterprise_id import parse_enterprise_id
 from models.scorecard import PointsScale
+from models.wire.codec import Name, WireMessage
 from models.wire.online import Offer, ScoreAnswer, ScoreRequest
 from models.wire.plan import require_enough_departments
 from models.wire.score_statement import (
     MAXIMUM_LIFETIME_SECONDS,
     ScoreStatement,
+    SignedStatement,
     bits_of,
     box_context,
     request_digest,
@@ -70,27 +76,60 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Open:
-    """A request that was made and not answered yet."""
+class ScoreParts:
+    """A score taken apart: log-odds that sum to its own.
 
-    request_id: RequestId
-    enterprise_id: EnterpriseId
+    own: of the block that banks share. departments: the sum over those that answered; no smaller part of it is known.
+    missing: the mean that stands for each department that was down.
+    """
+
+    intercept: float
+    own: float
+    departments: float
+    missing: dict[ParticipantId, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest(WireMessage):
+    """A request that was made and not answered yet: all that it takes to send it again, and to open its answer.
+
+    It is kept (`encode`, `decode`, or its three fields) and never sent as a whole: `request` is, the same bytes each
+    time.
+    """
+
+    MAXIMUM_BYTES: ClassVar[int] = 1 << 17
+    enterprise_id: Name
+    request: ScoreRequest
     offer: Offer
-    expires_at: int
+
+    @property
+    def statement(self) -> ScoreStatement:
+        """What this bank signed."""
+        return SignedStatement.read(self.request.document).claimed
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 that its answer names."""
+        return request_digest(self.request.document)
+
+    def __repr__(self) -> str:
+        """Say which request it is, not about whom."""
+        return f"OpenRequest({self.statement.request_id})"
 
 
 class ScoreClient:
-    """One bank asking for scores by one model. It may be used by one thread at a time."""
+    """One bank asking for scores by one model. It keeps nothing of a request, and follows pins and keys as they change.
 
-    def __init__(self, home: Home, key: BankPaillierKey, version: ModelVersion, *, clock: Clock) -> None:
+    Any number of threads may use it at once.
+    """
+
+    def __init__(self, home: Home, version: ModelVersion, *, clock: Clock) -> None:
         if home.role is not Role.BANK:
             raise ProtocolStateError("only a bank asks for scores")
         model = ModelStore(home.directory / "models", version)
         run_id = RunId(model.facts()["run_id"])
         self._run = Run(home, home.identity(), FileLedger(home.directory / "ledger"), run_id)
-        if self._run.documents[self._run.me].paillier_modulus != key.public.modulus:
-            raise ProtocolStateError("the key is not the one that this bank's document names")
-        self._key = key
+        self._home = home
         self._version = version
         self._own = OwnPart(model)
         self._means = {
@@ -99,66 +138,80 @@ class ScoreClient:
         }
         self._book = BankBook(home.directory / "data")
         self._clock = clock
-        self._open: dict[bytes, _Open] = {}
+        self._keys: dict[bytes, BankPaillierKey] = {}
+        self._serials: tuple[int, ...] = ()
 
-    def request(self, enterprise_id: EnterpriseId, offer: Offer) -> ScoreRequest:
-        """A signed request about `enterprise_id` to the departments that the bureau offers.
+    @property
+    def version(self) -> ModelVersion:
+        """The model that scores are asked by."""
+        return self._version
 
-        Raises `PeerError` for an offer that is not of this model's departments, `ProtectionUnavailable` if they are
-        too few.
+    def request(self, enterprise_id: EnterpriseId, offer: Offer, request_id: RequestId | None = None) -> OpenRequest:
+        """A signed request about `enterprise_id` to the departments that the bureau offers; its id, or a random one.
+
+        Raises `PeerError` for an offer that is not of this model's departments, `UntrustedKey` if it names a document
+        that is not pinned here and in force, `ProtectionUnavailable` if the departments are too few.
         """
-        self._check(offer)
+        documents = self._check(offer)
         parse_enterprise_id(enterprise_id)
-        now = self._clock.now()
-        self._open = {digest: one for digest, one in self._open.items() if one.expires_at + LIFETIME_SECONDS > now}
-        request_id = RequestId(secrets.token_hex(16))
-        departments = [ParticipantId(name) for name in offer.departments]
-        boxes = tuple(self._seal(enterprise_id, request_id, name) for name in departments)
+        request_id = request_id or RequestId(secrets.token_hex(16))
+        boxes = tuple(self._seal(enterprise_id, request_id, document) for document in documents)
+        serial, key = self._current_key()
         statement = ScoreStatement(
             request_id=request_id,
             bank=self._run.me,
-            bank_serial=1,
+            bank_serial=serial,
             model_version=self._version,
-            key_fingerprint=self._key.public.fingerprint(),
-            expires_at=int(now) + min(LIFETIME_SECONDS, MAXIMUM_LIFETIME_SECONDS),
-            bits=bits_of(departments, self._run.plan.department_ids),
+            key_fingerprint=key.public.fingerprint(),
+            expires_at=int(self._clock.now()) + min(LIFETIME_SECONDS, MAXIMUM_LIFETIME_SECONDS),
+            bits=bits_of((document.participant_id for document in documents), self._run.plan.department_ids),
             serials=offer.serials,
             boxes=tree_of_boxes(boxes).root,
         )
-        document = statement.sign(self._run.identity)
-        self._open[request_digest(document)] = _Open(
-            request_id=request_id, enterprise_id=enterprise_id, offer=offer, expires_at=statement.expires_at
-        )
-        return ScoreRequest(document=document, boxes=boxes)
+        document = statement.sign(self._home.identities()[serial])
+        request = ScoreRequest(document=document, boxes=boxes)
+        return OpenRequest(enterprise_id=enterprise_id, request=request, offer=offer)
 
-    def open(self, answer: ScoreAnswer) -> Score:
-        """The score in an answer; raises `PeerError` for an answer that is not one to an open request.
+    def open(self, asked: OpenRequest, answer: ScoreAnswer) -> Score:
+        """The score in an answer; raises `PeerError` for an answer that is not one to this request.
 
-        The request stays open if the answer is refused: another answer may still come.
+        If the answer is refused another may still come.
         """
-        asked = self._open.get(answer.request)
-        if asked is None:
-            raise PeerError("a score came that was not asked for, or was opened already")
-        total = self._decrypt(answer, len(asked.offer.departments))
-        log_odds = (
-            total
-            + float(self._own.log_odds(self._book, [asked.enterprise_id])[0])
-            + sum(self._means[ParticipantId(name)] for name in asked.offer.missing)
-        )
-        del self._open[answer.request]
+        statement = asked.statement
+        if statement.model_version != self._version:
+            raise ProtocolStateError("a request by another model is opened with that model")
+        if answer.request != asked.digest:
+            raise PeerError("a score came that was not asked for")
+        enterprise_id = EnterpriseId(asked.enterprise_id)
+        departments = tuple(ParticipantId(name) for name in asked.offer.departments)
+        missing = tuple(ParticipantId(name) for name in asked.offer.missing)
+        total = self._decrypt(answer.ciphertext, self._key(statement.key_fingerprint), len(departments))
+        log_odds = total + self._own_log_odds(enterprise_id) + sum(self._means[name] for name in missing)
         scale, values = PointsScale(), np.array([log_odds])
         return Score(
-            request_id=asked.request_id,
+            request_id=statement.request_id,
             model_version=self._version,
-            enterprise_id=asked.enterprise_id,
+            enterprise_id=enterprise_id,
             points=int(scale.points(values)[0]),
             probability_of_default=float(scale.probability_of_default(scale.score(values))[0]),
             log_odds_default=log_odds,
-            departments=tuple(ParticipantId(name) for name in asked.offer.departments),
-            missing=tuple(ParticipantId(name) for name in asked.offer.missing),
+            departments=departments,
+            missing=missing,
         )
 
-    def _check(self, offer: Offer) -> None:
+    def parts(self, score: Score) -> ScoreParts:
+        """Where a score comes from; exact as long as this bank's own records of the enterprise are the same."""
+        own = self._own_log_odds(score.enterprise_id)
+        means = {name: self._means[name] for name in score.missing}
+        return ScoreParts(
+            intercept=self._own.intercept,
+            own=own - self._own.intercept,
+            departments=score.log_odds_default - own - sum(means.values()),
+            missing=means,
+        )
+
+    def _check(self, offer: Offer) -> list[ParticipantDocument]:
+        """The pinned documents of S, in its order."""
         require_enough_departments(len(offer.departments))
         for names in (offer.departments, offer.missing):
             if list(names) != sorted(set(names)):
@@ -167,16 +220,42 @@ class ScoreClient:
             raise PeerError("an offer is not of this model's departments")
         if len(offer.serials) != len(offer.departments):
             raise PeerError("an offer does not name one document of each department")
+        documents = [
+            self._home.pins.document(ParticipantId(name), serial)
+            for name, serial in zip(offer.departments, offer.serials, strict=True)
+        ]
+        if any(document.role is not Role.DEPARTMENT for document in documents):
+            raise UntrustedKey("a department of this model is pinned here as something else")
+        return documents
 
-    def _seal(self, enterprise_id: EnterpriseId, request_id: RequestId, name: ParticipantId) -> bytes:
-        context = box_context(request_id, self._run.me, self._version, name)
-        recipient = self._run.documents[name].identity
-        return seal(recipient, enterprise_id.encode("ascii"), label=Label.SEALED_REQUEST, context=context)
+    def _seal(self, enterprise_id: EnterpriseId, request_id: RequestId, document: ParticipantDocument) -> bytes:
+        context = box_context(request_id, self._run.me, self._version, document.participant_id)
+        return seal(document.identity, enterprise_id.encode("ascii"), label=Label.SEALED_REQUEST, context=context)
 
-    def _decrypt(self, answer: ScoreAnswer, departments: int) -> float:
+    def _current_key(self) -> tuple[int, BankPaillierKey]:
+        """The serial of this bank's document, and the key that it names."""
+        serials = self._home.serials()
+        if serials != self._serials:
+            self._keys, self._serials = self._home.paillier_keys(), serials
+        return serials[0], next(iter(self._keys.values()))
+
+    def _key(self, fingerprint: bytes) -> BankPaillierKey:
+        self._current_key()
+        if fingerprint not in self._keys:
+            raise ProtocolStateError(
+                "a request was made under a key that this bank has no longer", advice="Ask again under the current one."
+            )
+        return self._keys[fingerprint]
+
+    def _own_log_odds(self, enterprise_id: EnterpriseId) -> float:
+        """The intercept and this bank's own part."""
+        return float(self._own.log_odds(self._book, [enterprise_id])[0])
+
+    @staticmethod
+    def _decrypt(answer: bytes, key: BankPaillierKey, departments: int) -> float:
         """The sum of partials as log-odds. The ciphertext is checked before the key touches it."""
-        ciphertext = self._key.public.decode_ciphertext(answer.ciphertext)
-        plaintext = self._key.decrypt_below(ciphertext, departments << _WORD_BITS)
+        ciphertext = key.public.decode_ciphertext(answer)
+        plaintext = key.decrypt_below(ciphertext, departments << _WORD_BITS)
         word = plaintext % (1 << _WORD_BITS)
         signed = word - (1 << _WORD_BITS) if word >> (_WORD_BITS - 1) else word
         if abs(signed) >> (_SUM_BITS - 1):

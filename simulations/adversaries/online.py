@@ -18,7 +18,7 @@ from crypto.sealed import seal
 from models.wire.online import DepartmentAnswer, RelayedRequest, ScoreRequest
 from models.wire.score_statement import ScoreStatement, SignedStatement, bits_of, box_context, tree_of_boxes
 from models.wire.steps import Purpose
-from participants.department.scorer import Asked, turn_of
+from participants.department.scorer import Asked
 
 
 def forged_requests(
@@ -30,13 +30,15 @@ def forged_requests(
     *,
     of: Sequence[ParticipantId],
     expires_at: int,
+    serials: Mapping[ParticipantId, int] | None = None,
+    request_id: RequestId | None = None,
 ) -> dict[ParticipantId, RelayedRequest]:
     """Requests in the name of `bank`, signed by whoever has `identity`, that may ask each department about another.
 
-    `of`: the departments of the model. A dishonest bank makes them with its own identity and key, a bureau with those
+    `of`: the departments of the model; `serials`: of the documents that they are asked under, 1 where it is left out. A dishonest bank makes them with its own identity and key, a bureau with those
     that it put in a bank's place.
     """
-    request_id = RequestId(secrets.token_hex(16))
+    request_id = request_id or RequestId(secrets.token_hex(16))
     boxes = {
         name: seal(
             asked[name][0],
@@ -55,7 +57,7 @@ def forged_requests(
         key_fingerprint=key.public.fingerprint(),
         expires_at=expires_at,
         bits=bits_of(boxes, of),
-        serials=(1,) * len(boxes),
+        serials=tuple((serials or {}).get(name, 1) for name in boxes),
         boxes=tree.root,
     )
     document = statement.sign(identity)
@@ -93,6 +95,16 @@ def opened(answer: DepartmentAnswer, key: BankPaillierKey) -> int:
     return key.decrypt(key.public.decode_ciphertext(answer.ciphertext)) % (1 << 64)
 
 
+def partial_masked_for_the_request_id_alone(asked: Asked) -> int:
+    """The weakened department: its mask is bound to what the bank calls the request, and used whenever it says so."""
+    model = asked.model
+    context = model.run.mask_context(
+        asked.turn, Purpose.ONLINE, f"{asked.bank}/{asked.statement.request_id}", asked.departments
+    )
+    word = model.table.words((asked.enterprise_id,), asked.record.connection)
+    return int(np.uint64((word + asked.secrets.zero_sum_mask(context, 1))[0]))
+
+
 def signed(word: int) -> int:
     """A word mod 2^64 as a signed number."""
     return int(np.uint64(word % (1 << 64)).view(np.int64))
@@ -100,14 +112,15 @@ def signed(word: int) -> int:
 
 def partial_without_a_mask(asked: Asked) -> int:
     """The weakened department: it trusts the encryption alone."""
-    return int(asked.model.table.words((asked.enterprise_id,))[0])
+    return int(asked.model.table.words((asked.enterprise_id,), asked.record.connection)[0])
 
 
 def partial_masked_for_the_request_alone(asked: Asked) -> int:
     """The weakened department: its mask is bound to the signed document and not to whom it was asked about."""
     model = asked.model
     context = model.run.mask_context(
-        turn_of(asked), Purpose.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.departments
+        asked.turn, Purpose.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.departments
     )
-    word = model.table.words((asked.enterprise_id,)) + model.secrets.zero_sum_mask(context, 1)
+    partial = model.table.words((asked.enterprise_id,), asked.record.connection)
+    word = partial + asked.secrets.zero_sum_mask(context, 1)
     return int(np.uint64(word[0]))

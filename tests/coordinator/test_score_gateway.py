@@ -17,6 +17,7 @@ from crypto.errors import (
 from crypto.identifiers import ParticipantId
 from crypto.identity import Identity
 from models.wire.online import DepartmentAnswer, OfferRequest, ScoreRequest
+from models.wire.score_statement import request_digest
 from simulations.adversaries.online import restated
 from simulations.online import LocalPost, OnlineFederation, served_model
 from simulations.online_rehearsal import OnlineRehearsal
@@ -39,7 +40,7 @@ class CorruptPost(LocalPost):
 
 @pytest.fixture
 def request_(rehearsal: OnlineRehearsal, online: OnlineFederation) -> ScoreRequest:
-    return online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    return online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
 
 
 def corrupted(rehearsal: OnlineRehearsal, online: OnlineFederation, change: Change) -> ScoreGateway:
@@ -79,7 +80,7 @@ def test_a_request_that_the_bank_did_not_sign_bothers_no_department(
         online.gateway.score(replace(request_, boxes=request_.boxes[1:]))
     with pytest.raises(PeerError, match="other boxes"):
         online.gateway.score(replace(request_, boxes=request_.boxes[::-1]))
-    assert online.client.open(online.gateway.score(request_)).missing == ()
+    assert online.gateway.score(request_).request == request_digest(request_.document)
 
 
 @pytest.mark.parametrize("number", ["zero", "n", "n^2", "n^2 + 1", "a factor of n"])
@@ -104,6 +105,6 @@ def test_an_answer_of_another_length_or_request_is_refused(
         lambda answer: replace(answer, request=bytes(32)),
     ]
     for change in changes:
-        request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+        request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
         with pytest.raises(PeerError):
             corrupted(rehearsal, online, change).score(request)

@@ -4,12 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from crypto.errors import InvalidCiphertext, MalformedMessage, PeerError, ProtectionUnavailable, ProtocolStateError
-from crypto.identifiers import EnterpriseId
+from crypto.errors import (
+    InvalidCiphertext,
+    MalformedMessage,
+    PeerError,
+    ProtectionUnavailable,
+    ProtocolStateError,
+    UntrustedKey,
+)
+from crypto.identifiers import EnterpriseId, ModelVersion
 from crypto.paillier import PaillierPublicKey
 from models.enterprise_id import InvalidEnterpriseId
 from models.wire.online import Offer, ScoreAnswer
-from participants.bank.score_request import ScoreClient
+from participants.bank.score_request import OpenRequest, ScoreClient
+from simulations.adversaries.online import restated
+from simulations.drawn_model import INTERCEPT, TURNOVER_WEIGHTS
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
 
@@ -37,20 +46,47 @@ def test_the_mean_of_a_department_that_is_down_stands_for_it(
     assert score.log_odds_default == pytest.approx(rehearsal.drawn.log_odds(row, left), abs=1e-12)
 
 
-def answer_to(rehearsal: OnlineRehearsal, online: OnlineFederation) -> ScoreAnswer:
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
-    return online.gateway.score(request)
+def answer_to(rehearsal: OnlineRehearsal, online: OnlineFederation) -> tuple[OpenRequest, ScoreAnswer]:
+    asked = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    return asked, online.gateway.score(asked.request)
 
 
-def test_an_answer_is_opened_once_and_only_if_it_was_asked_for(
+def test_an_answer_is_opened_only_with_the_request_that_it_is_to(
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
-    answer = answer_to(rehearsal, online)
-    with pytest.raises(PeerError, match="not asked for"):
-        online.client.open(replace(answer, request=bytes(32)))
-    online.client.open(answer)
-    with pytest.raises(PeerError, match="opened already"):
-        online.client.open(answer)
+    asked, answer = answer_to(rehearsal, online)
+    another, its_answer = answer_to(rehearsal, online)
+    for request, wrong in ((asked, its_answer), (another, answer), (asked, replace(answer, request=bytes(32)))):
+        with pytest.raises(PeerError, match="not asked for"):
+            online.client.open(request, wrong)
+    online.client.open(asked, answer)
+
+
+def test_a_request_that_was_kept_is_opened_by_another_process(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    asked, answer = answer_to(rehearsal, online)
+    kept = OpenRequest.decode(asked.encode())
+    assert kept == asked
+    later = ScoreClient(rehearsal.home(rehearsal.bank), rehearsal.drawn.version, clock=rehearsal.clock)
+    score = later.open(kept, answer)
+    assert score == online.client.open(asked, answer)
+    assert (score.request_id, kept.digest) == (asked.statement.request_id, answer.request)
+    assert asked.enterprise_id not in repr(asked)
+
+
+def test_the_parts_of_a_score_sum_to_it(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
+    row, down = rehearsal.unused(), rehearsal.drawn.departments[2]
+    online.down.add(down)
+    score = online.score(rehearsal.enterprise(row))
+    parts = online.client.parts(score)
+    assert parts.intercept == INTERCEPT
+    assert parts.own in TURNOVER_WEIGHTS
+    assert parts.missing == {down: rehearsal.drawn.means[2]}
+    answered = [0, 1, 3]
+    assert parts.departments == pytest.approx(rehearsal.drawn.partials[answered, row].sum() * 2.0**-24, abs=1e-9)
+    total = parts.intercept + parts.own + parts.departments + sum(parts.missing.values())
+    assert total == pytest.approx(score.log_odds_default, abs=1e-12)
 
 
 def encoded(number: int, public: PaillierPublicKey) -> bytes:
@@ -60,25 +96,25 @@ def encoded(number: int, public: PaillierPublicKey) -> bytes:
 def test_numbers_that_are_no_ciphertext_never_reach_the_key(
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
-    answer, public = answer_to(rehearsal, online), rehearsal.key.public
+    (asked, answer), public = answer_to(rehearsal, online), rehearsal.key.public
     factor = int.from_bytes(rehearsal.key.to_private_bytes()[:192], "big")
     n = public.modulus
     for number in (0, n, n * n, n * n + 1, 2 * n, factor, factor * factor, n * n - n):
         with pytest.raises(InvalidCiphertext):
-            online.client.open(replace(answer, ciphertext=encoded(number, public)))
+            online.client.open(asked, replace(answer, ciphertext=encoded(number, public)))
     for data in (b"", answer.ciphertext[1:], answer.ciphertext + b"\0"):
         with pytest.raises(MalformedMessage):
-            online.client.open(replace(answer, ciphertext=data))
-    online.client.open(answer)
+            online.client.open(asked, replace(answer, ciphertext=data))
+    online.client.open(asked, answer)
 
 
 def test_a_sum_that_no_departments_can_have_is_refused(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
-    answer, public = answer_to(rehearsal, online), rehearsal.key.public
+    (asked, answer), public = answer_to(rehearsal, online), rehearsal.key.public
     ciphertext = public.decode_ciphertext(answer.ciphertext)
     for added, error in ((1 << 200, InvalidCiphertext), (1 << 66, InvalidCiphertext), (1 << 40, PeerError)):
         falsified = public.encode_ciphertext(public.add_plaintext(ciphertext, added))
         with pytest.raises(error):
-            online.client.open(replace(answer, ciphertext=falsified))
+            online.client.open(asked, replace(answer, ciphertext=falsified))
 
 
 def test_a_bank_asks_about_no_text_that_is_no_enterprise_id(
@@ -88,22 +124,27 @@ def test_a_bank_asks_about_no_text_that_is_no_enterprise_id(
         online.client.request(EnterpriseId("911100000000000000"), rehearsal.offer())
 
 
-def test_a_client_is_a_banks_with_the_key_that_its_document_names(rehearsal: OnlineRehearsal) -> None:
-    one, other = rehearsal.drawn.banks
-    version, clock = rehearsal.drawn.version, rehearsal.clock
+def test_a_client_is_a_banks_and_opens_requests_of_its_own_model_and_keys(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    department, bank = rehearsal.home(rehearsal.drawn.departments[0]), rehearsal.home(rehearsal.bank)
     with pytest.raises(ProtocolStateError):
-        ScoreClient(rehearsal.home(rehearsal.drawn.departments[0]), rehearsal.keys[one], version, clock=clock)
-    with pytest.raises(ProtocolStateError):
-        ScoreClient(rehearsal.home(one), rehearsal.keys[other], version, clock=clock)
+        ScoreClient(department, rehearsal.drawn.version, clock=rehearsal.clock)
+    asked, answer = answer_to(rehearsal, online)
+    for changes in ({"model_version": ModelVersion("0" * 32)}, {"key_fingerprint": bytes(32)}):
+        document = restated(asked.request.document, bank.identity(), **changes)
+        other = replace(asked, request=replace(asked.request, document=document))
+        with pytest.raises(ProtocolStateError):
+            online.client.open(other, replace(answer, request=other.digest))
 
 
-def test_requests_that_expired_long_ago_are_forgotten(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
-    before = rehearsal.clock.seconds
-    online.client.request(rehearsal.enterprise(0), rehearsal.offer())
-    rehearsal.clock.seconds += 10_000
-    online.client.request(rehearsal.enterprise(0), rehearsal.offer())
-    rehearsal.clock.seconds = before
-    assert len(online.client._open) == 1
+def test_a_document_that_the_bank_did_not_pin_is_not_taken_from_an_offer(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    everybody = rehearsal.drawn.departments
+    offer = Offer(departments=everybody, serials=(1, 2, 1, 1), missing=())
+    with pytest.raises(UntrustedKey):
+        online.client.request(rehearsal.enterprise(0), offer)
 
 
 def test_an_offer_names_departments_that_the_client_knows(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:

@@ -1,6 +1,8 @@
 """A department's scorer: it answers what it should, and each check refuses what it is for."""
 
+import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -18,11 +20,18 @@ from crypto.errors import (
 )
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
 from crypto.identity import Identity
+from crypto.paillier import Obfuscator, PaillierPublicKey
 from models.enterprise_id import make_enterprise_id
+from models.hosting.errors import DatabaseUnusable
 from models.wire.online import RelayedRequest
 from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
+from participants.bank.score_request import LIFETIME_SECONDS, ScoreClient
 from participants.department import scorer as scorer_module
-from participants.department.scorer import CHECKS, Scorer
+from participants.department.errors import ObfuscatorsExhausted, RequestExpired
+from participants.department.obfuscation import Obfuscators
+from participants.department.request_record import KEPT_SECONDS, RequestRecord
+from participants.department.score_checks import RECORDED
+from participants.department.scorer import CHECKS, Scorer, Waiting
 from simulations.adversaries.online import (
     forged_requests,
     opened,
@@ -49,14 +58,14 @@ def scorer(online: OnlineFederation, department: ParticipantId) -> Scorer:
 def request_for(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     """A good request to the department about an enterprise that nobody has asked about."""
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()), department)
+    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()).request, department)
 
 
 def test_masked_partials_of_all_departments_sum_to_the_sum_of_partials(
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     row = rehearsal.unused()
-    request = online.client.request(rehearsal.enterprise(row), rehearsal.offer())
+    request = online.client.request(rehearsal.enterprise(row), rehearsal.offer()).request
     words = [
         opened(online.scorers[name].answer(rehearsal.relayed(request, name)), rehearsal.key)
         for name in rehearsal.drawn.departments
@@ -69,7 +78,7 @@ def test_an_enterprise_that_a_department_does_not_hold_is_answered_like_any_othe
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     stranger = make_enterprise_id(np.random.default_rng(99))
-    request = online.client.request(stranger, rehearsal.offer())
+    request = online.client.request(stranger, rehearsal.offer()).request
     words = [
         opened(online.scorers[name].answer(rehearsal.relayed(request, name)), rehearsal.key)
         for name in rehearsal.drawn.departments
@@ -83,11 +92,12 @@ def test_the_checks_are_one_list_and_what_is_written_down_comes_last() -> None:
         "not_expired",
         "under_the_bank_s_own_key",
         "set_is_large_enough",
+        "documents_are_in_force",
         "box_is_the_signed_one",
         "enterprise_id_is_readable",
-        "first_use",
         "same_set_as_before",
     ]
+    assert [check.__name__ for check in CHECKS if check in RECORDED] == ["same_set_as_before"]
 
 
 def test_any_bytes_are_refused_with_our_error(scorer: Scorer) -> None:
@@ -139,12 +149,14 @@ def test_one_bank_cannot_ask_as_another(rehearsal: OnlineRehearsal, scorer: Scor
 def test_a_bank_that_is_no_longer_pinned_gets_no_answer_from_that_moment(
     rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId, request_for: RelayedRequest
 ) -> None:
-    home = rehearsal.home(department)
-    bank = rehearsal.home(rehearsal.bank).identity().public
-    home.pin({rehearsal.bank: Identity.generate().public})
+    pins, bank = rehearsal.home(department).pins, rehearsal.home(rehearsal.bank)
+    pins.unpin(rehearsal.bank)
     with pytest.raises(UntrustedKey):
         scorer.answer(request_for)
-    home.pin({rehearsal.bank: bank})
+    pins.pin_fingerprints({rehearsal.bank: Identity.generate().public.fingerprint()})
+    with pytest.raises(UntrustedKey):
+        scorer.answer(request_for)
+    pins.pin(bank.document(), fingerprint=bank.identity().public.fingerprint())
     scorer.answer(request_for)
 
 
@@ -171,7 +183,7 @@ def test_an_expired_request_is_refused_and_so_is_one_that_is_valid_for_too_long(
 def test_an_altered_document_is_refused(
     rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
 ) -> None:
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
     with pytest.raises(SignatureInvalid):
         scorer.answer(rehearsal.relayed(with_a_later_expiry(request, 100), department))
     body = bytearray(request.document)
@@ -255,8 +267,8 @@ def test_a_box_of_another_department_request_or_maker_is_refused(
     rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
 ) -> None:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    first = online.client.request(enterprise, rehearsal.offer())
-    second = online.client.request(enterprise, rehearsal.offer())
+    first = online.client.request(enterprise, rehearsal.offer()).request
+    second = online.client.request(enterprise, rehearsal.offer()).request
     mine = rehearsal.relayed(first, department)
     other_department = rehearsal.relayed(first, rehearsal.drawn.departments[0])
     identity = rehearsal.home(department).identity().public
@@ -300,22 +312,69 @@ def test_a_box_that_holds_no_enterprise_id_is_refused(
         assert not text or text not in str(refusal.value)
 
 
-def test_a_request_is_answered_once_and_never_again_after_a_restart(
-    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId, request_for: RelayedRequest
+def fail(_: object) -> int:
+    raise ProtocolStateError("stop here")
+
+
+def test_a_request_that_comes_again_gets_the_same_bytes_also_after_a_restart_and_nothing_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+    rehearsal: OnlineRehearsal,
+    scorer: Scorer,
+    department: ParticipantId,
+    request_for: RelayedRequest,
 ) -> None:
-    scorer.answer(request_for)
-    with pytest.raises(PeerError, match="used before"):
+    first = scorer.handle(request_for.encode())
+    monkeypatch.setattr(scorer_module, "masked_partial", fail)
+    monkeypatch.setattr(Obfuscators, "take", fail)
+    assert scorer.handle(request_for.encode()) == first
+    assert scorer.handle(replace(request_for, box=b"", path=b"").encode()) == first
+    monkeypatch.undo()
+    monkeypatch.setattr(scorer_module, "masked_partial", fail)
+    with rehearsal.scorer(department) as restarted:
+        assert restarted.handle(request_for.encode()) == first
+
+
+@pytest.mark.usefixtures("later")
+def test_an_answer_is_given_again_for_some_time_after_the_request_expired_and_then_it_is_refused(
+    rehearsal: OnlineRehearsal,
+    online: OnlineFederation,
+    scorer: Scorer,
+    department: ParticipantId,
+    request_for: RelayedRequest,
+) -> None:
+    first = scorer.handle(request_for.encode())
+    rehearsal.clock.seconds += LIFETIME_SECONDS + KEPT_SECONDS
+    assert scorer.handle(request_for.encode()) == first
+    rehearsal.clock.seconds += 2
+    another = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
+    scorer.answer(rehearsal.relayed(another, department))  # with a later one what is due is forgotten
+    with pytest.raises(RequestExpired):
         scorer.answer(request_for)
-    with rehearsal.scorer(department) as restarted, pytest.raises(PeerError, match="used before"):
-        restarted.answer(request_for)
+
+
+def test_the_same_request_twice_at_the_same_time_is_answered_once(scorer: Scorer, request_for: RelayedRequest) -> None:
+    waiting = [scorer.begin(request_for) for _ in range(2)]
+    assert not any(isinstance(one, bytes) for one in waiting)
+    answers = {scorer.conclude(one, scorer.obfuscator(one)) for one in waiting if isinstance(one, Waiting)}
+    assert len(answers) == 1
+
+
+def test_many_threads_may_ask_at_once(
+    rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
+) -> None:
+    enterprise, offer = rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()
+    requests = [
+        rehearsal.relayed(online.client.request(enterprise, offer).request, department).encode() for _ in range(4)
+    ]
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(scorer.handle, requests * 4))
+    assert answers == answers[:4] * 4
+    assert len(set(answers)) == 4
 
 
 def test_a_request_that_is_refused_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, scorer: Scorer, request_for: RelayedRequest
 ) -> None:
-    def fail(_: object) -> int:
-        raise ProtocolStateError("stop here")
-
     with monkeypatch.context() as patch:
         patch.setattr(scorer_module, "masked_partial", fail)
         with pytest.raises(ProtocolStateError):
@@ -324,13 +383,16 @@ def test_a_request_that_is_refused_leaves_nothing_behind(
 
 
 def test_masks_are_claimed_even_if_nobody_remembers_the_request(
-    monkeypatch: pytest.MonkeyPatch, scorer: Scorer, request_for: RelayedRequest
+    monkeypatch: pytest.MonkeyPatch,
+    rehearsal: OnlineRehearsal,
+    scorer: Scorer,
+    department: ParticipantId,
+    request_for: RelayedRequest,
 ) -> None:
     scorer.answer(request_for)
-    rest = tuple(check for check in CHECKS if check is not scorer_module.first_use)
-    monkeypatch.setattr(scorer_module, "CHECKS", rest)
-    with pytest.raises(MaskContextReused):
-        scorer.answer(request_for)
+    monkeypatch.setattr(RequestRecord, "claim_request", lambda *_, now: None)  # noqa: ARG005
+    with rehearsal.scorer(department) as forgetful, pytest.raises(MaskContextReused):
+        forgetful.answer(request_for)
 
 
 def test_an_enterprise_is_answered_with_one_set_only_and_each_bank_has_its_own(
@@ -353,9 +415,55 @@ def test_a_bank_has_no_scorer(rehearsal: OnlineRehearsal) -> None:
         rehearsal.scorer(rehearsal.bank)
 
 
-def test_a_full_disk_ends_in_no_answer(scorer: Scorer, request_for: RelayedRequest) -> None:
-    scorer._record._database.execute("PRAGMA query_only = ON")
-    with pytest.raises(ProtectionUnavailable, match="nothing is answered"):
-        scorer.answer(request_for)
-    scorer._record._database.execute("PRAGMA query_only = OFF")
+def test_a_full_disk_ends_in_no_answer(
+    monkeypatch: pytest.MonkeyPatch, scorer: Scorer, request_for: RelayedRequest
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RequestRecord, "keep_answer", full)
+        with pytest.raises(DatabaseUnusable):
+            scorer.answer(request_for)
     scorer.answer(request_for)
+
+
+def test_a_dry_pool_slows_a_bank_down_and_no_other(
+    rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId
+) -> None:
+    dry = {rehearsal.key.public}
+
+    class DryPool:
+        def __init__(self, key: PaillierPublicKey) -> None:
+            self.key, self.waited = key, 0.0
+
+        def __len__(self) -> int:
+            return 0 if self.key in dry else len(rehearsal.pool(self.key))
+
+        def take(self, *, timeout_seconds: float) -> Obfuscator:
+            if self.key not in dry:
+                return rehearsal.pool(self.key).take()
+            self.waited = timeout_seconds
+            dry.clear()
+            raise ProtectionUnavailable("no obfuscator is ready")
+
+        def stop(self) -> None:
+            pass
+
+    def asked_by(client: ScoreClient) -> RelayedRequest:
+        enterprise = rehearsal.enterprise(rehearsal.unused())
+        return rehearsal.relayed(client.request(enterprise, rehearsal.offer()).request, department)
+
+    with (
+        rehearsal.online(bank=rehearsal.drawn.banks[1]) as other,
+        Scorer(rehearsal.home(department), clock=rehearsal.clock, new_pool=DryPool) as scorer,
+    ):
+        waiting = scorer.begin(asked_by(online.client))
+        assert isinstance(waiting, Waiting)
+        scorer.answer(asked_by(other.client))
+        with pytest.raises(ObfuscatorsExhausted):
+            scorer.obfuscator(waiting)
+        pool = scorer.obfuscators._pools[rehearsal.key.public]
+        assert isinstance(pool, DryPool)
+        assert pool.waited == LIFETIME_SECONDS  # as long as the request is valid
+        scorer.conclude(waiting, scorer.obfuscator(waiting))  # nothing was claimed by the first try

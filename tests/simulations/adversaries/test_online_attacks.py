@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chi2
 
 from crypto.errors import InvalidCiphertext, PeerError, SignatureInvalid, UntrustedKey
-from crypto.identifiers import EnterpriseId, ParticipantId, RunId
+from crypto.identifiers import EnterpriseId, ParticipantId, RequestId, RunId
 from crypto.identity import Identity, ParticipantDocument
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import BankPaillierKey
@@ -17,7 +17,7 @@ from models.wire.online import RelayedRequest
 from models.wire.setup import MeetRequest
 from participants.department import scorer as scorer_module
 from participants.department.request_record import RequestRecord
-from participants.department.scorer import CHECKS, Scorer
+from participants.department.scorer import CHECKS, RecentAnswers, Scorer
 from participants.home import Home
 from participants.ledger import FileLedger
 from participants.run import Run
@@ -25,6 +25,7 @@ from simulations.adversaries.online import (
     forged_requests,
     opened,
     partial_masked_for_the_request_alone,
+    partial_masked_for_the_request_id_alone,
     partial_without_a_mask,
     signed,
     with_a_later_expiry,
@@ -45,7 +46,7 @@ def leave_out(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
 
 def request_to(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()), department)
+    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()).request, department)
 
 
 def forged(
@@ -53,6 +54,7 @@ def forged(
     asked: dict[ParticipantId, EnterpriseId],
     identity: Identity | None = None,
     key: BankPaillierKey | None = None,
+    request_id: RequestId | None = None,
 ) -> dict[ParticipantId, RelayedRequest]:
     """Requests in the bank's name: by the bank itself, unless somebody else's identity and key are given."""
     return forged_requests(
@@ -63,6 +65,7 @@ def forged(
         {name: (rehearsal.home(name).identity().public, enterprise) for name, enterprise in asked.items()},
         of=rehearsal.drawn.departments,
         expires_at=int(rehearsal.clock.now()) + 30,
+        request_id=request_id,
     )
 
 
@@ -134,14 +137,12 @@ def test_a_bureau_repeats_a_request_only_where_nobody_remembers(
     department = rehearsal.drawn.departments[0]
     request = request_to(rehearsal, online, department)
     with monkeypatch.context() as patch:
-        leave_out(patch, "first_use")
-        patch.setattr(RequestRecord, "claim", lambda *_: None)
+        patch.setattr(RecentAnswers, "get", lambda *_: None)
+        for claim in ("claim_request", "claim", "keep_answer"):
+            patch.setattr(RequestRecord, claim, lambda *_, **__: None)
         assert len({online.scorers[department].answer(request).ciphertext for _ in range(3)}) == 3
-        patch.undo()
-        online.scorers[department].answer(request)
-    for _ in range(3):
-        with pytest.raises(PeerError, match="used before"):
-            online.scorers[department].answer(request)
+    request = request_to(rehearsal, online, department)
+    assert len({online.scorers[department].answer(request).ciphertext for _ in range(3)}) == 1
 
 
 def test_a_bureau_keeps_a_request_for_later_only_where_nobody_looks_at_the_clock(
@@ -158,7 +159,7 @@ def test_a_bureau_keeps_a_request_for_later_only_where_nobody_looks_at_the_clock
 
 
 def test_a_bureau_prolongs_no_request(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
     longer = with_a_later_expiry(request, 200)
     with pytest.raises(SignatureInvalid):
         online.gateway.score(longer)
@@ -171,7 +172,7 @@ def test_a_bureau_has_a_bank_score_another_enterprise_only_where_boxes_are_not_c
     monkeypatch: pytest.MonkeyPatch, rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     asked_about, put_in_its_place = rehearsal.unused(), rehearsal.unused()
-    request = online.client.request(rehearsal.enterprise(asked_about), rehearsal.offer())
+    request = online.client.request(rehearsal.enterprise(asked_about), rehearsal.offer()).request
     changed = {
         name: with_another_enterprise(
             rehearsal.relayed(request, name),
@@ -237,6 +238,33 @@ def test_a_bank_exchanges_an_enterprise_at_one_department_only_where_masks_are_n
     assert abs(found) > 1 << 35
 
 
+def test_a_bank_that_gives_two_requests_one_id_finds_a_difference_only_where_masks_are_bound_to_the_id_alone(
+    monkeypatch: pytest.MonkeyPatch, rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    everybody, request_id = rehearsal.drawn.departments, RequestId("5e" * 16)
+    rows = [rehearsal.unused() for _ in range(2)]
+    one, other = (
+        forged(rehearsal, dict.fromkeys(everybody, rehearsal.enterprise(row)), request_id=request_id) for row in rows
+    )
+
+    def difference(name: ParticipantId) -> int:
+        return signed(
+            sum(
+                sign * opened(online.scorers[name].answer(asked[name]), rehearsal.key)
+                for sign, asked in ((1, one), (-1, other))
+            )
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scorer_module, "masked_partial", partial_masked_for_the_request_id_alone)
+        patch.setattr(RequestRecord, "claim", lambda *_: None)
+        assert difference(everybody[0]) == rehearsal.drawn.partials[0, rows[0]] - rehearsal.drawn.partials[0, rows[1]]
+    assert abs(difference(everybody[1])) > 1 << 35
+    # Some of one and some of the other do not come to a score either.
+    mixed = one | {name: other[name] for name in everybody[2:]}
+    assert abs(sum_of_answers(online.scorers, rehearsal.key, mixed)) > 1 << 35
+
+
 def test_a_bank_and_a_bureau_open_one_departments_answer_and_find_a_uniform_word(
     monkeypatch: pytest.MonkeyPatch, rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
@@ -244,14 +272,14 @@ def test_a_bank_and_a_bureau_open_one_departments_answer_and_find_a_uniform_word
     row = rehearsal.unused()
     with monkeypatch.context() as patch:
         patch.setattr(scorer_module, "masked_partial", partial_without_a_mask)
-        request = online.client.request(rehearsal.enterprise(row), rehearsal.offer())
+        request = online.client.request(rehearsal.enterprise(row), rehearsal.offer()).request
         answer = online.scorers[department].answer(rehearsal.relayed(request, department))
         assert signed(opened(answer, rehearsal.key)) == rehearsal.drawn.partials[3, row]
 
     # The same question again and again, so that whatever is left of the partial would add up.
     words = []
     for _ in range(160):
-        request = online.client.request(rehearsal.enterprise(row), rehearsal.offer())
+        request = online.client.request(rehearsal.enterprise(row), rehearsal.offer()).request
         words.append(opened(online.scorers[department].answer(rehearsal.relayed(request, department)), rehearsal.key))
     for shift in (0, 24, 60):
         counts = [0] * 16
@@ -275,7 +303,9 @@ def test_a_bureau_that_answers_with_no_ciphertext_gets_the_key_of_a_bank_that_tr
     assert primes is not None
     assert primes[0] * primes[1] == n
 
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
-    answer = replace(online.gateway.score(request), ciphertext=number.to_bytes(key.public.ciphertext_bytes, "big"))
+    asked = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    answer = replace(
+        online.gateway.score(asked.request), ciphertext=number.to_bytes(key.public.ciphertext_bytes, "big")
+    )
     with pytest.raises(InvalidCiphertext):
-        online.client.open(answer)
+        online.client.open(asked, answer)

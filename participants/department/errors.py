@@ -1,0 +1,78 @@
+"""Every error of a department that answers score requests.
+
+    PeerError
+    ├── UnknownModel            no part of such a model is here
+    ├── RequestExpired          a score request outside its time
+    ├── RequestUsed             a score request that was answered before, and whose answer is forgotten
+    ├── AnsweredWithAnotherSet  an enterprise that was answered with another set of departments
+    └── UntrustedKey
+        └── KeyNotInForce       a document or key that a request names and that is not in force here
+    ProtectionUnavailable
+    └── ObfuscatorsExhausted    no obfuscator was ready within the request's time
+
+The problem that each is answered with stands beside it. A message never holds an enterprise id.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from crypto.errors import PeerError, ProtectionUnavailable, UntrustedKey
+from models.hosting import problems
+from models.hosting.problems import ProblemKind
+
+_NEW_REQUEST: Final = "The bank makes a new request."
+
+
+class UnknownModel(PeerError):
+    """A score is asked for by a model that this department has no part of."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.UNKNOWN_MODEL
+
+
+class RequestExpired(PeerError):
+    """A score request has expired, or says that it is valid for longer than any may be."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.REQUEST_EXPIRED
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, advice=f"{_NEW_REQUEST} Compare the clocks of both sides.")
+
+
+class RequestUsed(PeerError):
+    """A score request was used before, and its answer is not kept."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.REQUEST_USED
+
+    def __init__(self) -> None:
+        super().__init__("a score request was used before", advice=_NEW_REQUEST)
+
+
+class AnsweredWithAnotherSet(PeerError):
+    """Two sums over sets that differ by one department would give away its partial."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.REQUEST_CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__(
+            "an enterprise was already answered with another set of departments",
+            advice="ask again when the same departments are up, or under a new model version",
+        )
+
+
+class KeyNotInForce(UntrustedKey):
+    """A request names a document or a key that is not in force at this department."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.KEY_NOT_IN_FORCE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, advice="Fetch a new offer; pin the newest documents of both sides.")
+
+
+class ObfuscatorsExhausted(ProtectionUnavailable):
+    """No obfuscator of a bank's key came within the request's time."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.NOT_READY
+
+    def __init__(self) -> None:
+        super().__init__("no obfuscator was ready in time", advice="Raise obfuscator_capacity, or ask more slowly.")
