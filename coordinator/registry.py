@@ -29,7 +29,6 @@ from crypto.succession import HandOver
 from models.hosting.clock import Clock, SystemClock
 from models.hosting.database import Database
 
-
 VERSION_DIGITS: Final = 32
 """Of a version: so much of its manifest's SHA-256, in hexadecimal."""
 
