@@ -96,7 +96,8 @@ def introduce_the_bureau(
         shutil.copytree(rehearsal.drawn.homes[name], directory / name)
         homes[name] = Home.open(directory / name)
         if not pinning:
-            homes[name].pin({rehearsal.bank: bureau.public})
+            homes[name].pins.unpin(rehearsal.bank)
+            homes[name].pins.pin(document, fingerprint=bureau.public.fingerprint())
         run = Run(homes[name], homes[name].identity(), FileLedger(directory / name / "ledger"), RunId("drawn"))
         met = MeetRequest.decode(run.store.read_bytes("met"))
         swapped = tuple(
