@@ -35,6 +35,11 @@ class Records:
         return self._store.contract
 
     @property
+    def table_store(self) -> TableStore:
+        """Where the records are kept: for an import that goes step by step."""
+        return self._store
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing was imported yet."""
         return self._store.is_empty

@@ -15,7 +15,9 @@ from polars.io.plugins import register_io_source
 from participants.contract import KEY_COLUMN
 
 _VALUES_AT_ONCE: Final = 2_500_000
-_ROWS_AT_ONCE: Final = 65_536
+PART_ROWS: Final = 65_536
+"""What a table is written in and read back by, unless its columns are very many."""
+
 _ROWS_TOGETHER: Final = 8_192
 """In a piece's file: what is read to get at one row."""
 
@@ -52,7 +54,7 @@ class SortedTable:
 
     @property
     def _rows_at_once(self) -> int:
-        return max(1_000, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // len(self._schema)))
+        return max(1_000, min(PART_ROWS, _VALUES_AT_ONCE // len(self._schema)))
 
     def _parts(self) -> Iterator[pl.DataFrame]:
         cuts = pl.concat(self._ids).sort().gather_every(self._rows_at_once)[1:]

@@ -27,7 +27,7 @@ import polars as pl
 
 from participants.contract import KEY_COLUMN, DataContract, Item
 from participants.errors import StoreUnusable
-from participants.sorted_table import SortedTable
+from participants.sorted_table import PART_ROWS, SortedTable
 from participants.table import table_pieces
 
 _FORMAT: Final = 1
@@ -35,7 +35,6 @@ _CONTRACT: Final = "contract.toml"
 _CURRENT: Final = "current.json"
 _STAGED: Final = "staged.json"
 _UNFINISHED: Final = ".import-"
-_PART_ROWS: Final = 65_536
 
 
 class StoredTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,11 +72,14 @@ class TableStore:
         return staged.rows
 
     @contextmanager
-    def importing(self) -> Iterator[None]:
-        """Keep other imports out; `StoreUnusable` if one is going on. It ends with the process at the latest."""
+    def importing(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep other imports out, at the latest until this process ends.
+
+        If one is going on: `wait` for its end, or raise `StoreUnusable`.
+        """
         descriptor = os.open(self._directory, os.O_RDONLY)
         try:
-            _lock(descriptor)
+            _lock(descriptor, wait=wait)
             yield
         finally:
             os.close(descriptor)
@@ -159,7 +161,8 @@ class TableStore:
         """Yield these columns of a table that was staged or is in force, some ten thousand rows at a time, in order."""
         table = pl.scan_parquet(self._directory / stored.file, glob=False)
         present = [name for name in columns if name in table.collect_schema()]
-        yield from table.select(present).collect_batches(chunk_size=_PART_ROWS)
+        for start in range(0, stored.rows, PART_ROWS):
+            yield table.select(present).slice(start, PART_ROWS).collect()
 
     def _current(self) -> StoredTable:
         try:
@@ -208,9 +211,9 @@ def _damaged() -> StoreUnusable:
     return StoreUnusable("the store's files are damaged", advice="Import the data again.")
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, *, wait: bool) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise StoreUnusable("another import is going on", advice="Wait until it has ended.") from error
 

@@ -1,0 +1,145 @@
+"""A department takes in a file of records: the records, and the partial score of each by each model, in one step.
+
+What is done, in this order, so that a machine that stops at any moment leaves the old records with the old partials, or
+the new ones with the new:
+
+1. The new table is written beside the old one, under a name that is its digest, and then `staged.json`, which names it.
+2. The new partials are written to the database under new table numbers that no model names.
+3. One transaction gives these numbers to the models and notes the import, with the new table's name. This is the step.
+4. `staged.json` becomes `current.json`.
+5. The old table and the old partials are removed.
+
+Scoring reads the database alone and goes on: what is written in 2 and removed in 5 is so by short transactions. If the
+machine stops between 3 and 4, `settle_import` does 4 before the records are read again; if it stops before 3, it drops
+what was staged. Whoever opens a home calls it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import insert, select
+
+from crypto.identifiers import ModelVersion
+from models.block_file import AnyBlock, block_from_bytes
+from models.hosting.database import Database
+from participants.clock import Clock
+from participants.department.block_partials import AllPartials, all_partials, columns_of
+from participants.department.database import open_database
+from participants.department.database.tables import imports
+from participants.department.partials import PartialTable
+from participants.department.staged_rows import remove_unused_rows, stage_rows
+from participants.department.store import DepartmentStore
+from participants.home import Home
+from participants.model_store import ModelStore
+from participants.table_store import StoredTable, TableStore
+
+_DATA: Final = "data"
+_MODELS: Final = "models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOutcome:
+    """What an import did. `seconds` of wall time: `table` (read, check, store), `partials` (compute), `database`."""
+
+    rows: int
+    models: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def import_data(home: Home, path: Path, *, clock: Clock) -> ImportOutcome:
+    """Put the records of a CSV or Parquet file in the place of all of this department's, and its partials with them.
+
+    Raises `TableRefused` for a file with faults, `StoreUnusable` while another import goes on, and `InvalidModelInput`
+    if a model's feature is no longer in the contract. Nothing has changed then.
+    """
+    store, database, watch = _store(home), open_database(home), _Watch()
+    now = int(clock.now())
+    with store.importing():
+        _settle(store, database)
+        with watch.timing("table"):
+            staged = store.stage(path)
+        try:
+            with watch.timing("partials"):
+                blocks = _blocks(home)
+                parts = store.parts(staged, columns_of(blocks.values(), store.contract))
+                found = all_partials(blocks, store.contract, parts, now=now)
+            with watch.timing("database"):
+                _take_in(database, staged, found, path, now)
+        except BaseException:
+            # The transaction may be in force though its end was not heard of; the database knows.
+            _settle(store, database)
+            raise
+        store.publish(staged)
+        with watch.timing("database"):
+            remove_unused_rows(database)
+    return ImportOutcome(rows=staged.rows, models=len(blocks), seconds=watch.seconds)
+
+
+def settle_import(home: Home) -> None:
+    """Bring an import to its end that was stopped: the records become those of which the database has the partials."""
+    store = _store(home)
+    if store.staged is None:
+        return
+    with store.importing(wait=True):
+        _settle(store, open_database(home))
+
+
+def _store(home: Home) -> TableStore:
+    return DepartmentStore(home.directory / _DATA).table_store
+
+
+def _settle(store: TableStore, database: Database) -> None:
+    staged = store.staged
+    if staged is None:
+        return
+    newest = select(imports.c.stored_as).order_by(imports.c.import_id.desc()).limit(1)
+    with database.reading() as connection:
+        taken_in = connection.execute(newest).scalar()
+    if taken_in == staged.file:
+        store.publish(staged)
+    else:
+        store.drop_staged()
+
+
+def _blocks(home: Home) -> dict[ModelVersion, AnyBlock]:
+    """The block of every model that this home keeps."""
+    models = home.directory / _MODELS
+    stores = [ModelStore(models, ModelVersion(path.parent.name)) for path in sorted(models.glob("*/facts.json"))]
+    return {store.version: block_from_bytes(store.block()) for store in stores}
+
+
+def _take_in(database: Database, staged: StoredTable, found: AllPartials, path: Path, now: int) -> None:
+    numbers = {
+        version: stage_rows(database, found.enterprise_ids, partials, found.as_of)
+        for version, partials in found.partials.items()
+    }
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    with database.begin() as connection:
+        for version, number in numbers.items():
+            PartialTable(database, version).adopt(
+                connection, number, absent=found.absent[version], rows=staged.rows, as_of=now
+            )
+        connection.execute(
+            insert(imports).values(file_digest=digest, stored_as=staged.file, rows=staged.rows, imported_at=now)
+        )
+
+
+class _Watch:
+    """Seconds of wall time by step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timing(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start

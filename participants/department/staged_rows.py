@@ -1,0 +1,77 @@
+"""Partials by the million, written before they count and removed after, so that nobody waits for long meanwhile.
+
+A database that has one writer at a time, as SQLite, would keep every score request waiting for a transaction of
+millions of rows. Rows count only when a model names their table number; so they are written and removed by transactions
+of some ten thousand.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from models.hosting.database import Database
+from models.hosting.statement import Prepared
+from participants.department.partial_rows import new_table_id, write_rows
+
+_ROWS_AT_ONCE: Final = 10_000
+_GAP_SECONDS: Final = 0.005
+"""Between two transactions: who waits for SQLite's lock looks for it now and then, and would hardly ever meet a gap."""
+
+_NEXT_TABLE: Final = Prepared("SELECT min(table_id) FROM partials WHERE table_id > :after")
+_IS_USED: Final = Prepared("SELECT 1 FROM partial_tables WHERE table_id = :table_id")
+_LAST: Final = Prepared(
+    "SELECT max(enterprise_id) FROM (SELECT enterprise_id FROM partials WHERE table_id = :table_id"
+    " ORDER BY enterprise_id LIMIT :count) AS some"
+)
+_REMOVE: Final = Prepared("DELETE FROM partials WHERE table_id = :table_id AND enterprise_id <= :last")
+
+
+def stage_rows(
+    database: Database, enterprise_ids: pl.Series, partials: NDArray[np.int64], as_of: NDArray[np.int64]
+) -> int:
+    """Write a row for each id, in ascending order, under a new table number; return that."""
+    table_id = new_table_id()
+    for start in range(0, len(enterprise_ids), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        ids, seconds = enterprise_ids[part].to_list(), as_of[part].tolist()
+        with database.begin() as connection:
+            write_rows(connection, ids, partials[part], as_of=seconds, table_id=table_id)
+        time.sleep(_GAP_SECONDS)
+    return table_id
+
+
+def remove_unused_rows(database: Database) -> None:
+    """Remove all rows that no model names: of the records before, or of an import that was stopped.
+
+    Only while no other import is going on, of which these may be.
+    """
+    table_id = -1
+    while True:
+        with database.reading() as connection:
+            (found,) = _NEXT_TABLE.run(connection, after=table_id).fetchone()
+        if found is None:
+            return
+        table_id = int(found)
+        while _remove_some(database, table_id):
+            time.sleep(_GAP_SECONDS)
+
+
+def _remove_some(database: Database, table_id: int) -> bool:
+    with database.begin() as connection:
+        if _IS_USED.run(connection, table_id=table_id).fetchone() is not None:
+            return False
+        return _removed(connection, table_id)
+
+
+def _removed(connection: Connection, table_id: int) -> bool:
+    (last,) = _LAST.run(connection, table_id=table_id, count=_ROWS_AT_ONCE).fetchone()
+    if last is None:
+        return False
+    _REMOVE.run(connection, table_id=table_id, last=last)
+    return True

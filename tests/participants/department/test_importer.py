@@ -1,0 +1,296 @@
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+import pytest
+from sqlalchemy import func, insert, select
+
+from crypto.identifiers import EnterpriseId, ModelVersion
+from models.block_file import block_from_bytes
+from models.enterprise_id import make_enterprise_ids
+from models.errors import InvalidModelInput
+from models.wire.scoring import PARTIAL_FRACTION_BITS
+from participants.contract import KEY_COLUMN
+from participants.department import importer
+from participants.department.database import open_database
+from participants.department.database.tables import imports, mask_contexts, partial_tables, partials
+from participants.department.importer import ImportOutcome, import_data, settle_import
+from participants.department.partials import PartialTable
+from participants.department.store import DepartmentStore
+from participants.errors import StoreUnusable, TableRefused
+from participants.model_store import ModelStore
+from participants.table_store import TableStore
+from simulations.benchmarks.drawn_records import drawn_contract, drawn_home, drawn_table
+
+ITEMS = 8
+STRANGER = make_enterprise_ids(np.random.default_rng(77), 1)[0]
+
+
+class FixedClock:
+    def now(self) -> float:
+        return 1_800_000_000.5
+
+
+class Department:
+    """A department with a model over its items, and two files of records: `old`, which it has taken in, and `new`."""
+
+    def __init__(self, directory: Path, rows: int = 400) -> None:
+        rng = np.random.default_rng(3)
+        self.contract = drawn_contract(ITEMS)
+        self.home = drawn_home(directory / "home", self.contract, rng)
+        self.files = {"old": directory / "old.csv", "new": directory / "new.parquet"}
+        self.tables = {name: drawn_table(self.contract, rows + 50 * k, rng) for k, name in enumerate(self.files)}
+        self.tables["old"].write_csv(self.files["old"])
+        self.tables["new"].write_parquet(self.files["new"])
+        self.database = open_database(self.home)
+        (self.version,) = [ModelVersion(path.name) for path in (self.home.directory / "models").iterdir()]
+
+    @classmethod
+    def with_old(cls, directory: Path, rows: int = 400) -> Self:
+        made = cls(directory, rows)
+        made.take("old")
+        return made
+
+    def take(self, name: str) -> ImportOutcome:
+        return import_data(self.home, self.files[name], clock=FixedClock())
+
+    @property
+    def store(self) -> DepartmentStore:
+        return DepartmentStore(self.home.directory / "data")
+
+    def ids(self, name: str) -> list[EnterpriseId]:
+        return sorted(EnterpriseId(one) for one in self.tables[name][KEY_COLUMN])
+
+    def partials(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+        """What the model makes of the table, and of an enterprise that is not in it, computed all at once."""
+        block = block_from_bytes(ModelStore(self.home.directory / "models", self.version).block())
+        ordered = self.tables[name].sort(KEY_COLUMN)
+        values = {
+            item.name: ordered[item.name].to_list()
+            if ordered[item.name].dtype == pl.String
+            else ordered[item.name].to_physical().cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            for item in self.contract.items
+        }
+        codes = np.concatenate([block.encode(values), block.absent_codes(1)])
+        image = block.image(codes, block.weights_array())
+        return np.rint(image * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64).view(np.uint64)
+
+    def holds(self, name: str) -> bool:
+        """Whether records, partials and the note of the import are all those of this file and of no other."""
+        ids = self.ids(name)
+        words = PartialTable(self.database, self.version).words((*ids, STRANGER))
+        scored = bool(np.array_equal(words, self.partials(name)))
+        with self.database.reading() as connection:
+            rows = connection.execute(select(partial_tables.c.rows)).scalar_one()
+            noted = connection.execute(select(imports.c.rows).order_by(imports.c.import_id.desc())).scalar()
+        return scored and self.store.enterprise_ids() == ids and rows == noted == len(ids)
+
+    def rows_in_database(self) -> int:
+        with self.database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(partials)).scalar_one()
+
+
+@pytest.fixture
+def department(tmp_path: Path) -> Department:
+    return Department.with_old(tmp_path)
+
+
+def test_records_and_partials_are_those_of_the_file(department: Department) -> None:
+    assert department.holds("old")
+    outcome = department.take("new")
+    assert (outcome.rows, outcome.models) == (450, 1)
+    assert set(outcome.seconds) == {"table", "partials", "database"}
+    assert department.holds("new")
+    assert not department.holds("old")
+    assert department.rows_in_database() == 450
+    assert len(list((department.home.directory / "data").iterdir())) == 3
+
+
+def test_a_partial_is_of_the_day_that_its_row_says(department: Department) -> None:
+    table = PartialTable(department.database, department.version)
+    row = department.tables["old"].row(0, named=True)
+    assert table.as_of(row[KEY_COLUMN]) == (row["as_of"] - date(1970, 1, 1)).days * 86_400
+    department.tables["old"].drop("as_of").write_csv(department.files["old"])
+    department.take("old")
+    assert table.as_of(row[KEY_COLUMN]) == 1_800_000_000
+
+
+def test_a_home_without_models_takes_in_its_records(department: Department) -> None:
+    (department.home.directory / "models" / department.version / "facts.json").unlink()
+    assert department.take("new").models == 0
+    assert department.store.enterprise_ids() == department.ids("new")
+
+
+def test_a_file_with_faults_changes_nothing(department: Department) -> None:
+    twice = pl.concat([department.tables["new"], department.tables["new"][:1]])
+    twice.write_parquet(department.files["new"])
+    with pytest.raises(TableRefused, match="more than once"):
+        department.take("new")
+    assert department.holds("old")
+    assert len(list((department.home.directory / "data").iterdir())) == 3
+
+
+def test_a_contract_without_a_feature_of_a_model_is_refused_and_changes_nothing(department: Department) -> None:
+    before = department.contract
+    fewer = drawn_contract(ITEMS - 1)
+    DepartmentStore.create(department.home.directory / "data", fewer)
+    department.tables["new"].drop(before.items[-1].name).write_parquet(department.files["new"])
+    with pytest.raises(InvalidModelInput, match="missing"):
+        department.take("new")
+    DepartmentStore.create(department.home.directory / "data", before)
+    assert department.holds("old")
+    assert department.rows_in_database() == 400
+
+
+def test_one_import_goes_on_at_a_time(department: Department) -> None:
+    with department.store.table_store.importing(), pytest.raises(StoreUnusable, match="another import"):
+        department.take("new")
+    assert department.holds("old")
+
+
+@pytest.mark.parametrize(
+    ("place", "step", "left"),
+    [
+        (TableStore, "stage", "old"),
+        (importer, "all_partials", "old"),
+        (importer, "stage_rows", "old"),
+        (PartialTable, "adopt", "old"),
+        (TableStore, "publish", "new"),
+        (importer, "remove_unused_rows", "new"),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_machine_that_stops_before_or_after_a_step_leaves_one_state_whole(
+    department: Department, monkeypatch: pytest.MonkeyPatch, place: Any, step: str, left: str, *, after: bool
+) -> None:
+    class MachineStopped(BaseException):
+        pass
+
+    original = getattr(place, step)
+
+    def stop(*args: object, **named: object) -> None:
+        if after:
+            original(*args, **named)
+        raise MachineStopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, step, stop)
+        patch.setattr(importer, "_settle", lambda *_: None)  # what has stopped tidies nothing up
+        with pytest.raises(MachineStopped):
+            department.take("new")
+    settle_import(department.home)
+    assert department.holds(left)
+    department.take("new")
+    assert department.holds("new")
+    assert department.rows_in_database() == 450
+    assert len(list((department.home.directory / "data").iterdir())) == 3
+
+
+FORKS = """
+import os, signal, sys, time
+import hypothesis  # which pandera loads when it is first used
+from pathlib import Path
+from participants.clock import SystemClock
+from participants.department.importer import import_data
+from participants.home import Home
+
+for line in sys.stdin:
+    file, seconds = line.split()
+    child = os.fork()
+    if child == 0:
+        import_data(Home.open(Path(sys.argv[1])), Path(file), clock=SystemClock())
+        os._exit(0)
+    if float(seconds):
+        time.sleep(float(seconds))
+        os.kill(child, signal.SIGKILL)  # if it has ended, it is still there for whoever waits for it
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+"""Imports the files that it is told, each in a process of its own that starts at once and is killed after a time."""
+
+
+class Importers:
+    """Processes that import into a home, and are killed."""
+
+    def __init__(self, home: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FORKS, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
+
+    def run(self, file: Path, *, kill_after_seconds: float = 0.0) -> int:
+        """Import a file; return the process's status: 0, or the signal that ended it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{file} {kill_after_seconds}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+def test_an_import_killed_at_any_moment_leaves_the_old_state_or_the_new_one_whole(tmp_path: Path) -> None:
+    department = Department.with_old(tmp_path, rows=2_000)
+    rng, killed, present, seen = np.random.default_rng(), 0, "old", []
+    with Importers(department.home.directory) as importers:
+        assert importers.run(department.files["old"]) == 0
+        started = time.perf_counter()
+        assert importers.run(department.files["old"]) == 0
+        seconds = time.perf_counter() - started
+        for _ in range(15):
+            following = "new" if present == "old" else "old"
+            status = importers.run(department.files[following], kill_after_seconds=rng.uniform(0.001, 1.2 * seconds))
+            killed += status == signal.SIGKILL
+            settle_import(department.home)
+            (present,) = [name for name in department.files if department.holds(name)]
+            seen.append(present == following)
+    assert killed >= 3
+    assert not all(seen)
+    department.take("new")
+    assert department.holds("new")
+    assert department.rows_in_database() == 2_050
+    assert len(list((department.home.directory / "data").iterdir())) == 3
+
+
+def test_scores_are_answered_and_noted_during_an_import(tmp_path: Path) -> None:
+    department = Department.with_old(tmp_path, rows=60_000)
+    ids = [*department.ids("old")[:5], STRANGER]
+    table = PartialTable(department.database, department.version)
+    old = table.words(ids)
+    waits: list[float] = []
+    wrong: list[object] = []
+    ended = threading.Event()
+
+    def score() -> None:
+        while not ended.is_set():
+            start = time.perf_counter()
+            with department.database.begin() as connection:
+                number = len(waits).to_bytes(32)
+                connection.execute(insert(mask_contexts).values(digest=number, expires_at=1))
+                words = table.words(ids, connection)
+            waits.append(time.perf_counter() - start)
+            if not (np.array_equal(words, old) or words[0] == words[-1]):  # by the new records nobody of these is held
+                wrong.append(words)
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=score)
+    thread.start()
+    try:
+        department.take("new")
+    finally:
+        ended.set()
+        thread.join()
+    new = table.words(ids)
+    assert not np.array_equal(old, new)
+    assert not wrong
+    assert len(waits) > 20
+    assert max(waits) < 2.0  # 0.1 s on an idle machine
