@@ -28,7 +28,8 @@ from typing import Final, Self
 
 from coordinator.control import Control
 from crypto.certificates import certificate_pem, make_certificate
-from models.hosting.flower import flower_environment, write_private
+from models.hosting.files import private_directory, private_file
+from models.hosting.flower import flower_environment
 from models.hosting.supervisor import Service
 
 LOOPBACK: Final = "127.0.0.1"
@@ -47,17 +48,17 @@ class SuperLink:
     @classmethod
     def prepare(cls, directory: Path, *, port: int) -> Self:
         """Make what is missing in `directory`, and a new certificate."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory(directory)
         link = cls(directory.resolve(), port)
         certificate = make_certificate(LOOPBACK, now=dt.datetime.now(dt.UTC))
-        write_private(link.certificate, certificate_pem(certificate.certificate_der))
-        write_private(link.directory / "link.key", certificate.private_key)
+        private_file(link.certificate, certificate_pem(certificate.certificate_der))
+        private_file(link.directory / "link.key", certificate.private_key)
         for name, secret in (
             ("control.key", secrets.token_hex(32).encode()),
             ("executor.secret", secrets.token_bytes(32)),
         ):
             if not (link.directory / name).exists():
-                write_private(link.directory / name, secret)
+                private_file(link.directory / name, secret)
         return link
 
     @property

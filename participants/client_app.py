@@ -11,7 +11,7 @@ Flower's own state (which the coordinator's carrier loses beyond some size, and 
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -21,9 +21,7 @@ from crypto.identifiers import RequestId
 from models.wire import transport
 from models.wire.transport import Refusal, ReplyHeader, RequestHeader, TransportRefused
 from participants.replies import Outcome, ReplyStore
-
-HOME_KEY: Final = "home"
-"""The node configuration's key for the participant's directory; the coordinator does not see it."""
+from participants.training import HOME_KEY
 
 _log = logging.getLogger(__name__)
 

@@ -5,14 +5,16 @@
 Stock Flower starts a new process for every message and runs in it whatever app the coordinator sent. A SuperNode that
 is started with `--isolation process` leaves that to a program of the participant's; this is ours. It takes one task at
 a time from the SuperNode on the same machine, proves by the shared secret that it may, and hands the message to the app
-*installed here*. The app bundle that came with the run is never unpacked, so what the coordinator sends can select and
-parametrise this participant's code and not replace it. Keys, pools and models stay loaded from message to message.
+*installed here*. The app bundle that came with the run is never unpacked or run: it must be the one that holds no code
+and names this very release's apps (`models/wire/app_bundle.py`), or the message is refused with an error code and
+nothing else. Keys, pools and models stay loaded from message to message.
 
 It uses modules of Flower that are not its public interface; `pyproject.toml` pins the version, and the engine's
 end-to-end test is the contract. Without it everything still works on stock SuperNodes, at about 6 s an exchange.
 """
 
 import argparse
+import functools
 import importlib
 import logging
 import os
@@ -39,9 +41,10 @@ from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
-from participants.pauses import shorten_object_backoff
+from models.errors import BundleRefused
+from models.wire.app_bundle import CLIENT_APP, SERVER_APP, check_bundle
+from participants.pauses import shorten_heartbeats, shorten_object_backoff
 
-INSTALLED_APP: Final = "participants.client_app:app"
 _ACQUIRE: Final = "/flwr.proto.Runtime/AcquireTask"
 _RECONNECT_SECONDS: Final = 0.5
 
@@ -52,12 +55,22 @@ class PinnedExecutor:
     """Takes tasks from one SuperNode and runs them with one app.
 
     `runtime_api`: host:port of the SuperNode's Runtime API, on this machine. `secret`: what the SuperNode was given
-    with `--superexec-auth-secret-file`, so that no other program on this machine can take its tasks.
+    with `--superexec-auth-secret-file`, so that no other program on this machine can take its tasks. `check`: raises
+    `BundleRefused` for the bundle of a run that is not taken part in.
     """
 
-    def __init__(self, runtime_api: str, secret: bytes, app: ClientApp, *, poll_seconds: float = 0.05) -> None:
+    def __init__(
+        self,
+        runtime_api: str,
+        secret: bytes,
+        app: ClientApp,
+        *,
+        check: Callable[[bytes], None] = check_bundle,
+        poll_seconds: float = 0.05,
+    ) -> None:
         self._runtime_api = runtime_api
         self._app = app
+        self._check = check
         self._poll_seconds = poll_seconds
         signer = SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods={_ACQUIRE})
         self._tasks = self._connect("SuperExec", signer)
@@ -97,22 +110,26 @@ class PinnedExecutor:
         client = self._connect("flwr-clientapp", RuntimeTokenHttpInterceptor(token))
         heartbeat = HeartbeatSender(_heartbeat(client))
         heartbeat.start()
-        context, sub_status = None, SubStatus.FAILED
         try:
-            message, context, _, _ = pull_task_input(client)
-            push_message(client, self._answer(message, context), context)
-            sub_status = SubStatus.COMPLETED
+            message, context, _, bundle = pull_task_input(client)
+            push_message(client, self._answer(message, context, bundle.content), context)
+            # The details are empty on purpose: they would travel.
+            push_task_output(client, context, SubStatus.COMPLETED, "")
         except Exception:  # noqa: BLE001 - the run may have ended meanwhile; the next task must find us alive
+            # It is not reported as failed: the SuperNode would wait for its reply forever. Without a heartbeat it
+            # counts as crashed, which is an answer, and the next message comes.
             _log.exception("a task could not be finished")
         finally:
-            # The details are empty on purpose: they would travel.
-            push_task_output(client, context, sub_status, "")
             heartbeat.stop()
             client.close()
 
-    def _answer(self, message: Message, context: Context) -> Message:
+    def _answer(self, message: Message, context: Context, bundle: bytes) -> Message:
         try:
+            self._check(bundle)
             return self._app(message, context)
+        except BundleRefused as fault:
+            _log.warning("a run was refused: %s", fault.message)
+            return Message(Error(ErrorCode.INVALID_FAB, ""), reply_to=message)
         except Exception:  # noqa: BLE001 - its text may quote what the participant holds
             _log.exception("the app failed on a message")
             return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, ""), reply_to=message)
@@ -143,7 +160,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="participants.executor", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runtime-api", required=True, metavar="HOST:PORT", help="the SuperNode's Runtime API")
     parser.add_argument("--secret-file", required=True, type=Path, help="the secret shared with the SuperNode")
-    parser.add_argument("--client-app", default=INSTALLED_APP, metavar="MODULE:NAME", help="the installed app")
+    parser.add_argument("--client-app", default=CLIENT_APP, metavar="MODULE:NAME", help="the installed app")
+    parser.add_argument("--server-app", default=SERVER_APP, metavar="MODULE:NAME", help="the bureau's app of a run")
     parser.add_argument("--poll-seconds", default=0.05, type=float, help="pause between two looks for a task")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -151,10 +169,12 @@ def main() -> None:
     # Ended in order, so that worker processes of the node's end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    shorten_object_backoff()
+    if not (shorten_object_backoff() and shorten_heartbeats()):
+        _log.warning("this is not the version of Flower whose pauses are known; they stay as they are")
     app = load_app(options.client_app)
+    check = functools.partial(check_bundle, server_app=options.server_app, client_app=options.client_app)
     secret = options.secret_file.read_bytes()
-    PinnedExecutor(options.runtime_api, secret, app, poll_seconds=options.poll_seconds).serve()
+    PinnedExecutor(options.runtime_api, secret, app, check=check, poll_seconds=options.poll_seconds).serve()
 
 
 if __name__ == "__main__":

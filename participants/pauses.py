@@ -1,11 +1,21 @@
 """Shortens the pauses of Flower's that cannot be configured.
 
-The stock SuperNode sleeps 3 s between two looks for a message and 0.5 s between two looks for the app's reply; who asks
-for an object that is still being uploaded waits 1 s, and then twice as long each time. An exchange of ours waits for
-the slowest of all participants, so these pauses and not the network decide how long a run takes.
+| pause                                                      | Flower's  | ours   |
+|------------------------------------------------------------|-----------|--------|
+| between two looks for a message                            | 3 s       | 0.2 s  |
+| between two looks for the app's reply                      | 0.5 s     | 0.2 s  |
+| before an object that is still being uploaded is asked for | 1, 2, … s | 0.05 s |
+| between two heartbeats                                     | 20 s      | 3 s    |
+| after which a silent SuperNode, or an executor, is gone    | 60 s      | 12 s   |
+| longest before a bureau that was away is called again      | 20 s      | 3 s    |
+
+An exchange of ours waits for the slowest of all participants, so these pauses and not the network decide how long a run
+takes. A SuperNode that was killed is refused until it counts as gone, so that time decides how soon it is back; two
+heartbeats may be missed within it, and a machine may be busy for some seconds. The SuperLink's side of it is in
+`coordinator/pauses.py`.
 
 A pause is shortened only where Flower is found to be exactly what this was written for: the pinned version, with the
-known sleeps and no other use of `time`. Otherwise nothing is changed and the caller is told.
+known values and no other use of `time`. Otherwise nothing is changed and the caller is told.
 """
 
 import ast
@@ -14,14 +24,30 @@ import time
 import types
 from typing import Final
 
+import flwr.supernode.fleet_http_connection as fleet_connection
 import flwr.supernode.start_client_internal as supernode_loop
+from flwr.supercore import heartbeat
+from flwr.supercore.corestate import in_memory_corestate
 from flwr.supercore.inflatable import inflatable_utils
+from flwr.supercore.retry import exponential, http_retry
 from flwr.supercore.version import package_version
 
 KNOWN_VERSION: Final = "1.41.0"
 KNOWN_SLEEPS: Final = (0.5, 0.5, 3.0)
 KNOWN_BACKOFF_SECONDS: Final = 1
 BACKOFF_SECONDS: Final = 0.05
+HEARTBEAT_SECONDS: Final = 6
+"""What the other side is told: it counts two of these before it takes a silent one for gone."""
+RETRY_SECONDS: Final = 3
+
+_HEARTBEATS: Final = (
+    (fleet_connection, "HEARTBEAT_DEFAULT_INTERVAL", 30, HEARTBEAT_SECONDS),
+    (in_memory_corestate, "HEARTBEAT_DEFAULT_INTERVAL", 30, HEARTBEAT_SECONDS),
+    # The sender waits 0.7 to 0.9 times the difference of these two.
+    (heartbeat, "HEARTBEAT_DEFAULT_INTERVAL", 30, HEARTBEAT_SECONDS),
+    (heartbeat, "HEARTBEAT_CALL_TIMEOUT", 5, 2),
+    (http_retry, "MAX_RETRY_DELAY", 20, RETRY_SECONDS),
+)
 
 
 def sleeps_in(source: str) -> tuple[float, ...] | None:
@@ -56,4 +82,17 @@ def shorten_supernode_sleeps(poll_seconds: float) -> bool:
         return False
     pauses = types.SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, poll_seconds)))
     setattr(supernode_loop, "time", pauses)  # noqa: B010 - a plain assignment is a type error, rightly
+    return True
+
+
+def shorten_heartbeats() -> bool:
+    """Send heartbeats every 3 s, and let who is silent for 12 s be gone."""
+    if package_version != KNOWN_VERSION or any(
+        getattr(module, name, None) not in (known, ours) for module, name, known, ours in _HEARTBEATS
+    ):
+        return False
+    for module, name, _, ours in _HEARTBEATS:
+        setattr(module, name, ours)
+    # A heartbeat that failed is sent again after 1 s, then 2 s, and then not ever later but each 3 s.
+    setattr(heartbeat, "exponential", lambda **_: exponential(max_delay=RETRY_SECONDS))  # noqa: B010 - see above
     return True

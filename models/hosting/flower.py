@@ -21,12 +21,3 @@ _QUIET: Final = {
 def flower_environment(directory: Path) -> dict[str, str]:
     """What to set for Flower's programs; what they keep is kept in `directory`."""
     return {**_QUIET, "FLWR_HOME": str(directory)}
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file, in one step, that only its owner may read."""
-    draft = path.with_name(path.name + ".draft")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600, exist_ok=False)
-    draft.write_bytes(data)
-    draft.replace(path)

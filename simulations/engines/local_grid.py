@@ -6,10 +6,13 @@ participants' names, and an exception of the client app arrives as its text, as 
 and a recorder that is shown all that reaches the bureau.
 """
 
+import contextlib
+import os
 import queue
+import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, Self, cast
@@ -25,9 +28,11 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
+from coordinator.run_settings import BUREAU_VARIABLE, write_run_settings
 from crypto.identifiers import ParticipantId
-from participants.client_app import HOME_KEY
+from models.wire.app_bundle import RESUME_KEY, RUN_KEY
 from participants.client_app import app as participants_app
+from participants.training import HOME_KEY
 from simulations.engines.errors import RunFailed
 from simulations.engines.faults import Fault, FaultAction, ParticipantFaults, faults_by_participant
 from simulations.engines.outcome import Outcome, ProgressReader
@@ -269,6 +274,19 @@ def run_on_local_grid(server_app: ServerApp, grid: LocalGrid, run_config: UserCo
     server_app(grid, Context(RUN_ID, SUPERLINK_NODE_ID, {}, RecordDict(), run_config))
 
 
+@contextlib.contextmanager
+def _bureau_is(directory: Path) -> Iterator[None]:
+    """Tell the server app where the bureau keeps its runs, as the environment of its own process would."""
+    before = os.environ.get(BUREAU_VARIABLE)
+    os.environ[BUREAU_VARIABLE] = str(directory)
+    try:
+        yield
+    finally:
+        del os.environ[BUREAU_VARIABLE]
+        if before is not None:
+            os.environ[BUREAU_VARIABLE] = before
+
+
 def run_in_process(
     server_app: ServerApp,
     homes: Mapping[ParticipantId, Path],
@@ -291,7 +309,10 @@ def run_in_process(
         LocalGrid(homes, client_app=client_app, faults=faults, rng=rng, recorder=recorder) as grid,
         outcome.read_progress(progress),
     ):
-        run_on_local_grid(server_app, grid, outcome.added_to(run_config))
+        name, resume = secrets.token_hex(4), bool(run_config.get(RESUME_KEY, False))
+        write_run_settings(directory, name, outcome.added_to(run_config))
+        with _bureau_is(directory):
+            run_on_local_grid(server_app, grid, {RUN_KEY: name, RESUME_KEY: resume})
     if not outcome.result.exists():
         raise RunFailed("the run ended without a result")
     return outcome.result.read_bytes()

@@ -6,17 +6,18 @@ from contextlib import closing
 
 import pytest
 
+from models.wire.app_bundle import CLIENT_APP
 from participants import client_app
-from participants.executor import INSTALLED_APP, PinnedExecutor, load_app
+from participants.executor import PinnedExecutor, load_app
 
 
 def test_the_installed_app_is_the_default() -> None:
-    assert load_app(INSTALLED_APP) is client_app.app
+    assert load_app(CLIENT_APP) is client_app.app
 
 
 def test_something_that_is_no_app_is_refused() -> None:
     with pytest.raises(TypeError, match="not a ClientApp"):
-        load_app("participants.client_app:HOME_KEY")
+        load_app("participants.client_app:open_home")
 
 
 def test_it_waits_for_a_node_that_is_not_up_yet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from coordinator.bus import Bus, find_participants
+from coordinator.run_settings import read_run_settings
 from crypto.identifiers import RequestId, parse_participant_id
 from participants.client_app import client_app
 
@@ -31,7 +32,7 @@ server = ServerApp()
 
 @server.main()
 def main(grid: Grid, context: Context) -> None:
-    config = context.run_config
+    config = read_run_settings(context.run_config)
     names = {parse_participant_id(name) for name in str(config["participants"]).split(",")}
     began = time.monotonic()
     directory = find_participants(grid, names, deadline_seconds=float(config["wait-seconds"]))
