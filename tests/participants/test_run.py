@@ -24,8 +24,10 @@ from crypto.errors import (
     UntrustedKey,
 )
 from crypto.identifiers import ParticipantId
+from crypto.identity import ParticipantDocument
 from crypto.lattice.keys import BankLatticeKey, LatticePublicKey
 from crypto.lattice.parameters import ADDITION, INNER_PRODUCT
+from crypto.succession import HandOver
 from models.block_file import block_from_bytes
 from models.histogram_metrics import HISTOGRAM_WORDS
 from models.wire.binning import MaskedWords
@@ -307,29 +309,15 @@ def test_a_swapped_bank_key_is_taken_by_who_does_not_check_and_refused_by_us(
 def test_an_identity_that_was_not_pinned_is_taken_by_who_trusts_the_relay_and_refused_by_us(
     bureau: Bureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swapped = Run._verify
-
-    def trusting(self: Run, request: MeetRequest) -> Any:
-        fingerprints = {one.participant: _named(one.payload) for one in request.documents}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Run, "_trusted_fingerprint", lambda _self, name: fingerprints[name])
-            return swapped(self, request)
+    def trusting(_self: Run, _name: ParticipantId, data: bytes) -> ParticipantDocument:
+        return HandOver(data).verify_signed_by_itself()
 
     with monkeypatch.context() as weakened:
-        weakened.setattr(Run, "_verify", trusting)
+        weakened.setattr(Run, "_introduced", trusting)
+        weakened.setattr(Run, "_known", trusting)
         bureau.ask(TAX, Step.MEET, swapped_identity(join(bureau, TAX, "run-identity")))
     with pytest.raises(UntrustedKey):
         bureau.ask(TAX, Step.MEET, swapped_identity(join(bureau, TAX, "run-identity-again")))
-
-
-def _named(document: bytes) -> bytes:
-    """The fingerprint of the identity that a document itself names."""
-    from crypto.documents import parse_canonical_json, split_document
-    from crypto.identity import PublicIdentity
-
-    fields = parse_canonical_json(split_document(document)[0])
-    keys = {name: bytes.fromhex(fields[name]) for name in ("signing_key", "agreement_key")}
-    return PublicIdentity(**keys).fingerprint()
 
 
 def test_a_bureau_cannot_have_the_banks_leave_out_their_pad(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
