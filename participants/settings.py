@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from models.hosting.settings import HostSettings
@@ -25,3 +27,14 @@ class ParticipantSettings(HostSettings):
     lattice_workers: int = Field(
         0, ge=0, le=256, description="Processes for encrypted arithmetic in training. 0: one for each core."
     )
+
+    def training(self) -> dict[str, Any]:
+        """What `participants.training.training_services` is told by these settings."""
+        workers = {"YURONG_WORKERS": str(self.lattice_workers)} if self.lattice_workers else {}
+        return {
+            "bureau": self.bureau,
+            "edge": self.fleet_address,
+            "runtime_port": self.supernode_port,
+            "poll_seconds": self.fleet_poll_seconds,
+            "environment": workers,
+        }

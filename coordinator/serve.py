@@ -1,0 +1,150 @@
+"""The bureau's node, running: the gateway in this process; SuperLink, its executor and the edge in processes beside it.
+
+| part      | for whom                | what it may do                                                            |
+|-----------|-------------------------|---------------------------------------------------------------------------|
+| gateway   | banks                   | offer, relay, multiply: it holds no key that opens anything               |
+| edge      | departments and banks   | Flower's fleet calls, with each one's own node key                        |
+| SuperLink | this machine alone      | carries the messages of runs                                              |
+| runs      | nobody                  | starts and takes up the runs that stand in the database                   |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from fastapi import FastAPI
+
+from coordinator.database import open_database
+from coordinator.edge_program import edge_service
+from coordinator.fair_queue import FairQueue
+from coordinator.fan_out import FanOut
+from coordinator.gateway import GatewayService, gateway_app
+from coordinator.home import BureauHome
+from coordinator.meters import GatewayMeters
+from coordinator.registry import ModelRegistry
+from coordinator.request_log import RequestLog
+from coordinator.run_settings import BUREAU_VARIABLE
+from coordinator.scoring import AsyncScoreGateway
+from coordinator.settings import BureauSettings
+from coordinator.superlink import SuperLink
+from crypto.errors import YurongError
+from crypto.identifiers import ParticipantId, Role
+from models.hosting.door import Entrance, WayOut
+from models.hosting.metrics import HttpMeters, Metered
+from models.hosting.process import NodeProcess
+from models.hosting.server import serve
+from models.wire.online import ScoreRequest
+
+ROUTES: Final = ("/v1/offers", "/v1/scores")
+_REGISTRY_SECONDS: Final = 1.0
+_log = logging.getLogger("yurong.bureau")
+
+
+def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
+    """Serve until SIGTERM. Raises `SchemaOutdated`, `ListenRefused` and `TlsUnusable`."""
+    database = open_database(home)
+    gateway = Gateway(home, settings, ModelRegistry(database, clock=home.clock), RequestLog(database, clock=home.clock))
+    checks = {"database": lambda: database.check_schema() is None, "models": gateway.is_current}
+    with NodeProcess(settings, checks=checks) as process:
+        if settings.training:
+            conduct_runs(home, settings, process)
+        entrance = Entrance(home, roles={Role.BANK})
+        guarded = entrance.guard(gateway.app(process), maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES)
+        app = Metered(guarded, HttpMeters(process.registry), service="gateway", routes=ROUTES)
+        process.open_operations()
+        serve(
+            app,
+            host=settings.listen_host,
+            port=settings.listen_port,
+            context_factory=entrance.context,
+            changed=entrance.state,
+            limits=process.limits,
+        )
+
+
+class Gateway:
+    """The gateway and what goes on behind it: probing departments, and following the registry of models."""
+
+    def __init__(
+        self, home: BureauHome, settings: BureauSettings, registry: ModelRegistry, requests: RequestLog
+    ) -> None:
+        self._home, self._settings, self._registry, self._requests = home, settings, registry, requests
+        self._way_out = WayOut(home)
+        self._current = False
+
+    def is_current(self) -> bool:
+        """Whether the registry could be read the last time."""
+        return self._current
+
+    def app(self, process: NodeProcess) -> FastAPI:
+        """The application."""
+        meters = GatewayMeters(process.registry)
+
+        def changed(department: ParticipantId, up: bool) -> None:
+            meters.department_is(department, up)
+            _log.warning("department %s", "up" if up else "down", extra={"participant": department})
+
+        fan_out = FanOut(
+            lambda name: self._way_out.peer(name, traffic=meters.with_departments),
+            on_change=changed,
+            answered=meters.answered,
+            deadline_seconds=self._settings.answer_seconds,
+        )
+        gateway = AsyncScoreGateway([], fan_out, self._home.pins.document)
+        queue = FairQueue(in_flight=self._settings.scores_at_once, waiting_per_bank=self._settings.scores_waiting)
+        service = GatewayService(gateway, record=self._requests, meters=meters, queue=queue)
+
+        @asynccontextmanager
+        async def background(_app: FastAPI) -> AsyncIterator[None]:
+            await self._read(gateway)
+            tasks = [
+                asyncio.create_task(self._follow(gateway)),
+                asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models)),
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                for task in tasks:
+                    with suppress(asyncio.CancelledError):
+                        await task
+                await service.close()
+                await fan_out.close()
+
+        return gateway_app(service, background=background)
+
+    async def _follow(self, gateway: AsyncScoreGateway) -> None:
+        while True:
+            await asyncio.sleep(_REGISTRY_SECONDS)
+            await self._read(gateway)
+
+    async def _read(self, gateway: AsyncScoreGateway) -> None:
+        """Take up what the operator has approved or retired. What cannot be read leaves things as they are."""
+        try:
+            served = await asyncio.to_thread(self._registry.served)
+        except YurongError as error:
+            self._current = False
+            _log.error("registry unreadable", extra={"error": error})
+            return
+        self._current = True
+        if served != list(gateway.desk.models):
+            gateway.desk.serve(served)
+
+
+def conduct_runs(home: BureauHome, settings: BureauSettings, process: NodeProcess) -> None:
+    """Start Flower's side, and conduct the runs that stand in the database."""
+    link = SuperLink.prepare(home.directory / "superlink", port=settings.superlink_port)
+    directory = home.directory.resolve()
+    edge = edge_service(
+        directory,
+        host=settings.edge_host,
+        port=settings.edge_port,
+        link=link.address,
+        link_certificate=link.certificate,
+    )
+    process.look_after([*link.services(environment={BUREAU_VARIABLE: str(directory)}), edge])

@@ -1,0 +1,73 @@
+"""The process of a node: logs, metrics, the operations listener, and the services that it looks after.
+
+    with NodeProcess(settings, checks={"database": ...}) as process:
+        process.look_after(services)
+        serve(...)                  or process.wait_for_end()
+
+What a role serves runs in this process; Flower's programs, which may be killed and started again, in their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from models.hosting.connection import Limits
+from models.hosting.logs import configure_logs
+from models.hosting.metrics import new_registry
+from models.hosting.operations import Check, operations_app
+from models.hosting.server import BackgroundServer
+from models.hosting.settings import HostSettings
+from models.hosting.supervisor import Service, State, Supervisor
+
+
+class NodeProcess:
+    """A context: everything is up within it, and nothing is left after it. `checks`: what readiness means."""
+
+    def __init__(self, settings: HostSettings, *, checks: Mapping[str, Check]) -> None:
+        configure_logs()
+        self.settings = settings
+        self.registry = new_registry()
+        self.limits = Limits(shutdown_seconds=settings.shutdown_seconds)
+        self._checks = dict(checks)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start the supervisor. `open_operations` is called when all checks are known."""
+        self._supervisor = self._stack.enter_context(Supervisor())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def look_after(self, services: Iterable[Service]) -> None:
+        """Start services, keep them running, and count them among what the node needs."""
+        for service in services:
+            self._supervisor.start(service)
+            self._checks[service.name] = self._check_of(service)
+
+    def open_operations(self, checks: Mapping[str, Check] | None = None) -> None:
+        """Answer /healthz, /readyz and /metrics from now on."""
+        app = operations_app(self.registry, self._checks | dict(checks or {}))
+        server = BackgroundServer(app, host=self.settings.operations_host, port=self.settings.operations_port)
+        self._stack.enter_context(server)
+
+    def wait_for_end(self) -> None:
+        """Return at SIGTERM or SIGINT; for a node that serves nobody itself."""
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        while not ended.wait(1.0):
+            pass
+
+    def _check_of(self, service: Service) -> Check:
+        def runs_and_is_ready() -> bool:
+            return self._supervisor.child(service.name).state is State.RUNNING and service.ready()
+
+        return runs_and_is_ready
