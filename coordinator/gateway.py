@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from time import perf_counter
 from typing import Any, Final, Protocol
 
@@ -128,11 +129,13 @@ class GatewayService:
 
 
 _Handler = Callable[[ParticipantId, bytes], Awaitable[bytes]]
+Background = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def gateway_app(service: GatewayService) -> FastAPI:
-    """The application, to be put behind a `Guard`."""
+def gateway_app(service: GatewayService, *, background: Background | None = None) -> FastAPI:
+    """The application, to be put behind a `Guard`. `background`: what goes on in its loop as long as it serves."""
     app = FastAPI(
+        lifespan=background,
         title="Yurong bureau",
         summary="Scores for banks. Every request is signed by RFC 9421 over mutual TLS.",
         version="1",
@@ -147,7 +150,7 @@ def gateway_app(service: GatewayService) -> FastAPI:
     for path, step, handler, request_type, reply_type in operations:
         app.add_api_route(
             path,
-            _endpoint(service.meters, step, handler, request_type.MAXIMUM_BYTES),
+            _endpoint(service.meters, handler, request_type.MAXIMUM_BYTES),
             methods=["POST"],
             name=step,
             summary=(handler.__doc__ or "").strip(),
@@ -159,20 +162,12 @@ def gateway_app(service: GatewayService) -> FastAPI:
     return app
 
 
-def _endpoint(
-    meters: GatewayMeters, step: str, handler: _Handler, maximum_bytes: int
-) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(meters: GatewayMeters, handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        caller: ParticipantId = request.scope["state"]["caller"]
-        outcome, data, reply = problems.INTERNAL.slug, b"", b""
+        data, reply = await _read(request, maximum_bytes), b""
         try:
-            data = await _read(request, maximum_bytes)
-            reply, outcome = await handler(caller, data), ANSWERED
-        except Exception as fault:
-            outcome = problems.problem_of(fault).slug
-            raise
+            reply = await handler(request.scope["state"]["caller"], data)
         finally:
-            meters.came(step, outcome)
             meters.with_banks(_head_bytes(request) + len(data), len(reply))
         return Response(reply, media_type=MEDIA_TYPE)
 

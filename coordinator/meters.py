@@ -41,7 +41,6 @@ class GatewayMeters:
         self._seconds = Histogram(
             "yurong_gateway_seconds", "Time of a score by part", ["part"], buckets=_SECONDS, registry=registry
         )
-        self._requests = Counter("yurong_gateway_requests", "Requests of banks", ["step", "outcome"], registry=registry)
         self._bytes = Counter("yurong_gateway_bytes", "Bytes of HTTP", ["side", "direction"], registry=registry)
         self._up = Gauge("yurong_department_up", "Whether a department answers", ["department"], registry=registry)
         self._answer = Histogram(
@@ -72,10 +71,6 @@ class GatewayMeters:
     def took(self, part: Part, seconds: float) -> None:
         """A part took so long."""
         self._seconds.labels(part).observe(seconds)
-
-    def came(self, step: str, outcome: str) -> None:
-        """A request of a bank came to an end."""
-        self._requests.labels(step, outcome).inc()
 
     def with_banks(self, received: int, sent: int) -> None:
         """Bytes from and to a bank."""

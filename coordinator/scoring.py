@@ -13,8 +13,9 @@ to relay, choose who is in S, and falsify the sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from coordinator.errors import BadAnswer, DepartmentUnavailable, LossReason, ModelNotServed
@@ -65,11 +66,25 @@ class ServedModel:
     version: ModelVersion
     departments: tuple[ParticipantId, ...]
     banks: Mapping[ParticipantId, ParticipantDocument]
-    keys: Mapping[ParticipantId, PaillierPublicKey] = field(init=False)
 
-    def __post_init__(self) -> None:
-        keys = {name: PaillierPublicKey(document.paillier_modulus or 0) for name, document in self.banks.items()}
-        object.__setattr__(self, "keys", keys)
+    @property
+    def keys(self) -> Mapping[ParticipantId, PaillierPublicKey]:
+        """The banks' Paillier keys by these documents."""
+        return {name: paillier_key(document) for name, document in self.banks.items()}
+
+
+DocumentInForce = Callable[[ParticipantId, int], ParticipantDocument]
+"""A bank's pinned document of a serial; raises `UntrustedKey` if there is none in force."""
+
+
+def paillier_key(document: ParticipantDocument) -> PaillierPublicKey:
+    """The key that a bank's document names; checked once, which takes some milliseconds."""
+    return _paillier_key(document.paillier_modulus or 0)
+
+
+@lru_cache(maxsize=256)
+def _paillier_key(modulus: int) -> PaillierPublicKey:
+    return PaillierPublicKey(modulus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +93,21 @@ class Relay:
 
     model: ServedModel
     bank: ParticipantId
+    key: PaillierPublicKey
     digest: bytes
     departments: tuple[ParticipantId, ...]
     messages: Mapping[ParticipantId, bytes]
 
 
 class ScoreDesk:
-    """What the bureau does with a request before it relays it and after. It keeps nothing of any."""
+    """What the bureau does with a request before it relays it and after. It keeps nothing of any.
 
-    def __init__(self, models: Iterable[ServedModel] = ()) -> None:
+    `document` finds what a bank's keys are now; without it they are those of the model's documents.
+    """
+
+    def __init__(self, models: Iterable[ServedModel] = (), document: DocumentInForce | None = None) -> None:
         self._models: Mapping[str, ServedModel] = {}
+        self._document = document
         self.serve(models)
 
     def serve(self, models: Iterable[ServedModel]) -> None:
@@ -113,7 +133,7 @@ class ScoreDesk:
         """Check a request and take it apart; raises a `YurongError` if it is refused."""
         signed = SignedStatement.read(request.document)
         model = self.model(signed.claimed.model_version)
-        statement = self._verify(signed, model)
+        statement, key = self._verify(signed, model)
         departments = statement.departments(model.departments)
         require_enough_departments(len(departments))
         if len(request.boxes) != len(departments):
@@ -128,6 +148,7 @@ class ScoreDesk:
         return Relay(
             model=model,
             bank=statement.bank,
+            key=key,
             digest=request_digest(request.document),
             departments=departments,
             messages=messages,
@@ -135,7 +156,7 @@ class ScoreDesk:
 
     def combine(self, relay: Relay, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
         """Check what came back and multiply it; raises a `YurongError` that names whoever answered wrongly."""
-        key = relay.model.keys[relay.bank]
+        key = relay.key
         ciphertexts = {name: _ciphertext(answers[name], name, relay.digest, key) for name in relay.departments}
         return ScoreAnswer(
             request=relay.digest, ciphertext=_product(key, ciphertexts).to_bytes(key.ciphertext_bytes, "big")
@@ -147,15 +168,18 @@ class ScoreDesk:
             raise ModelNotServed("no scores are given by such a model")
         return self._models[version]
 
-    @staticmethod
-    def _verify(signed: SignedStatement, model: ServedModel) -> ScoreStatement:
+    def _verify(self, signed: SignedStatement, model: ServedModel) -> tuple[ScoreStatement, PaillierPublicKey]:
         """What the bank signed. Departments check for themselves; this keeps nonsense away from them."""
-        bank = signed.claimed.bank
-        if bank not in model.banks:
+        claimed = signed.claimed
+        if claimed.bank not in model.banks:
             raise UntrustedKey("a score is asked for by somebody who is no bank of this model")
-        if signed.claimed.key_fingerprint != model.keys[bank].fingerprint():
+        document = model.banks[claimed.bank]
+        if self._document is not None:
+            document = self._document(claimed.bank, claimed.bank_serial)
+        statement, key = signed.verify(document.identity), paillier_key(document)
+        if statement.key_fingerprint != key.fingerprint():
             raise UntrustedKey("a score is asked for under another key than the bank's document names")
-        return signed.verify(model.banks[bank].identity)
+        return statement, key
 
 
 class ScoreGateway:
@@ -179,8 +203,10 @@ class ScoreGateway:
 class AsyncScoreGateway:
     """The bureau's side for departments at the other ends of a network."""
 
-    def __init__(self, models: Iterable[ServedModel], carrier: AsyncDepartmentPost) -> None:
-        self.desk = ScoreDesk(models)
+    def __init__(
+        self, models: Iterable[ServedModel], carrier: AsyncDepartmentPost, document: DocumentInForce | None = None
+    ) -> None:
+        self.desk = ScoreDesk(models, document)
         self._carrier = carrier
 
     async def offer(self, request: OfferRequest) -> Offer:

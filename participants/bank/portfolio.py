@@ -15,7 +15,7 @@ import io
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -72,6 +72,10 @@ class PortfolioOutcome:
     rows: int
     scored: int
     faults: tuple[RowFault, ...]
+
+    def facts(self) -> dict[str, object]:
+        """The outcome in words and numbers."""
+        return {"rows": self.rows, "scored": self.scored, "faults": [asdict(fault) for fault in self.faults]}
 
 
 def score_portfolio(bank: Bank, source: Path, out: Path, *, progress: Progress = unseen) -> PortfolioOutcome:
