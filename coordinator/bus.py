@@ -11,7 +11,7 @@ carrier reports about a node that is gone, the sender's node id is the carrier's
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -69,6 +69,16 @@ class _Call:
     sent: dict[str, ParticipantId] = field(default_factory=dict)  # message id -> receiver, of all attempts
     failing: dict[ParticipantId, LossReason] = field(default_factory=dict)  # failed in the latest attempt
     replies: dict[ParticipantId, bytes] = field(default_factory=dict)
+    refusals: dict[ParticipantId, str] | None = None  # where a refusal does not end the call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """What everybody said to a request: answers, refusals' codes, and why there is neither."""
+
+    replies: dict[ParticipantId, bytes]
+    refusals: dict[ParticipantId, str]
+    lost: dict[ParticipantId, LossReason]
 
 
 class Bus:
@@ -112,22 +122,53 @@ class Bus:
         another request needs another id. Raises `DirectoryIncomplete` before anything is sent, `ParticipantRefused`,
         `ParticipantsLost`, and `TransportRefused` for a body that is too large.
         """
+        call = self._exchange(kind, requests, deadline_seconds, request_id, refusals=None)
+        if call.waiting:
+            raise ParticipantsLost(_reasons(call), call.replies)
+        return {name: call.replies[name] for name in requests}
+
+    def poll(
+        self,
+        kind: str,
+        requests: Mapping[ParticipantId, bytes],
+        *,
+        deadline_seconds: float,
+        request_id: RequestId,
+    ) -> Poll:
+        """As `call`, and hear everybody out: no refusal and no loss ends it."""
+        refusals: dict[ParticipantId, str] = {}
+        call = self._exchange(kind, requests, deadline_seconds, request_id, refusals=refusals)
+        return Poll(replies=dict(call.replies), refusals=refusals, lost=_reasons(call))
+
+    def wait_for(self, names: Iterable[ParticipantId], *, seconds: float) -> None:
+        """Wait until all these are connected, or not any longer."""
+        ends_at = self._clock.monotonic() + seconds
+        wanted = {self._directory[name] for name in names}
+        while wanted - set(self._grid.get_node_ids()) and self._clock.monotonic() < ends_at:
+            self._clock.sleep(self._poll_seconds)
+
+    def _exchange(
+        self,
+        kind: str,
+        requests: Mapping[ParticipantId, bytes],
+        deadline_seconds: float,
+        request_id: RequestId,
+        *,
+        refusals: dict[ParticipantId, str] | None,
+    ) -> _Call:
+        """Send, collect and send again; who is still waited for in the end is lost."""
         header = RequestHeader(kind=kind, request_id=request_id)
         if missing := set(requests) - set(self._directory):
             raise DirectoryIncomplete(missing)
         ends_at = self._clock.monotonic() + deadline_seconds
-        call = _Call(header, _records(header, requests), ends_at, set(requests))
+        call = _Call(header, _records(header, requests), ends_at, set(requests), refusals=refusals)
         for attempt in range(self._attempts):
             call.attempt = attempt
             self._send(call)
             self._collect(call, self._clock.monotonic() + deadline_seconds / self._attempts)
-            if not call.waiting:
-                return {name: call.replies[name] for name in requests}
-            if self._clock.monotonic() >= ends_at:
+            if not call.waiting or self._clock.monotonic() >= ends_at:
                 break
-        raise ParticipantsLost(
-            {name: call.failing.get(name, LossReason.NO_REPLY) for name in call.waiting}, call.replies
-        )
+        return call
 
     def _send(self, call: _Call) -> None:
         receivers = sorted(call.waiting)
@@ -179,12 +220,19 @@ class Bus:
             return
         if not header.answers(call.header):
             call.failing[name] = LossReason.MALFORMED_REPLY
-        elif header.refusal:
+        elif header.refusal and call.refusals is None:
             raise ParticipantRefused(name, header.refusal, call.replies)
         else:
-            call.replies[name] = body
+            if header.refusal and call.refusals is not None:
+                call.refusals[name] = header.refusal
+            else:
+                call.replies[name] = body
             call.waiting.discard(name)
             call.failing.pop(name, None)
+
+
+def _reasons(call: _Call) -> dict[ParticipantId, LossReason]:
+    return {name: call.failing.get(name, LossReason.NO_REPLY) for name in call.waiting}
 
 
 def _loss(error: Error) -> LossReason:

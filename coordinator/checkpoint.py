@@ -66,6 +66,11 @@ class CheckpointStore:
             os.fsync(file.fileno())
         draft.replace(self._path)
 
+    @property
+    def exists(self) -> bool:
+        """Whether the run came to its first round."""
+        return self._path.is_file()
+
     def load(self) -> Checkpoint:
         """The last checkpoint; raises `NothingToResume`."""
         try:

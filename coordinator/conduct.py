@@ -1,4 +1,16 @@
-"""The bureau conducts a run from the first message to the last: the order of all phases on one page."""
+"""The bureau conducts a run from the first message to the last: the order of all phases on one page.
+
+A bureau that is killed takes the run up again with `go_on`. Nothing is asked for before it is on the bureau's disk:
+
+| killed                         | what `go_on` finds    | and does                                                    |
+|--------------------------------|-----------------------|-------------------------------------------------------------|
+| before everybody has approved  | nothing               | asks everybody again; those who approved answer at once     |
+| in the set-up                  | the introduction      | asks for every step again; the same answers come            |
+| between rounds, or in one      | a checkpoint          | tries the round after the last finished one, with new masks |
+| in the evaluation              | the last checkpoint   | evaluates again                                             |
+| while blocks are bound         | the model             | has the same manifest bound by everybody                    |
+| after the result was written   | the result            | is not asked to                                             |
+"""
 
 from __future__ import annotations
 
@@ -12,10 +24,13 @@ from typing import Any, TypeVar
 from coordinator.bus import Bus, Clock
 from coordinator.checkpoint import Checkpoint, CheckpointStore
 from coordinator.federation import Federation
-from coordinator.outcome import evaluate, finish, score_applicants
-from coordinator.setup import align, bin_features, gather
+from coordinator.outcome import FinishedModel, activate, evaluate, finish, score_applicants
+from coordinator.run_directory import AS_USUAL, ConductSettings, RunDirectory
+from coordinator.setup import Patience, align, bin_features, gather
 from coordinator.training import RoundFinished, Training
+from crypto.identifiers import ParticipantId
 from models.wire.plan import RunPlan
+from models.wire.setup import MeetRequest
 
 Result = TypeVar("Result")
 Watch = Callable[[dict[str, Any]], None]
@@ -32,20 +47,24 @@ SCORING = "scoring"
 class Conductor:
     """Conducts one run; news of phases and rounds go to `watch` as they happen.
 
-    `directory` is where the checkpoint is kept, `deadline_seconds` how long one exchange may take.
+    `directory` is the run's own (`run_directory.py`).
     """
 
     bus: Bus
     directory: Path
     clock: Clock
     watch: Watch
-    deadline_seconds: float
+    settings: ConductSettings = AS_USUAL
+
+    def go_on(self, plan: RunPlan) -> dict[str, Any]:
+        """Conduct a run from wherever it stopped."""
+        return self.resume() if CheckpointStore(self.directory).exists else self.run(plan)
 
     def run(self, plan: RunPlan) -> dict[str, Any]:
-        """Conduct a new run; return what may be known of it, as plain JSON values."""
+        """Conduct a run up to its end; return what may be known of it, as plain JSON values."""
         federation = self._federation(plan)
         seconds: dict[str, float] = {}
-        introduction = self._timed(seconds, JOIN, lambda: gather(federation))
+        introduction = self._timed(seconds, JOIN, lambda: self._introduction(federation))
         cohorts = self._timed(seconds, ALIGNMENT, lambda: align(federation, introduction))
         binned = self._timed(seconds, BINNING, lambda: bin_features(federation, cohorts))
         training = self._training(federation)
@@ -65,21 +84,51 @@ class Conductor:
         self, federation: Federation, seconds: dict[str, float], train: Callable[[], Checkpoint]
     ) -> dict[str, Any]:
         checkpoint = self._timed(seconds, TRAINING, train)
-        metrics = self._timed(seconds, EVALUATION, lambda: evaluate(federation, checkpoint))
-        model = finish(federation, checkpoint, metrics)
-        scores = self._timed(seconds, SCORING, lambda: score_applicants(federation, checkpoint))
+        model = self._timed(seconds, EVALUATION, lambda: self._model(federation, checkpoint))
+        activate(federation, model)
+        scores: dict[ParticipantId, int] = {}
+        if self.settings.score_applicants:
+            scores = self._timed(seconds, SCORING, lambda: score_applicants(federation, checkpoint))
+        return self._result(federation, checkpoint, model) | {"seconds": seconds, "scores": dict(scores)}
+
+    def _introduction(self, federation: Federation) -> MeetRequest:
+        """Everybody's documents: those that were kept, since participants are introduced once."""
+        files = RunDirectory(self.directory)
+        known = files.introduction()
+        if known is None:
+            patience = Patience(
+                clock=self.clock,
+                watch=lambda names: self.watch({"pending": list(names)}),
+                approval_seconds=self.settings.approval_seconds,
+            )
+            known = gather(federation, patience)
+            files.write("introduction", known.encode())
+        return known
+
+    def _model(self, federation: Federation, checkpoint: Checkpoint) -> FinishedModel:
+        """The model: the one that was kept, since participants bind their blocks to one manifest."""
+        files = RunDirectory(self.directory)
+        manifest = files.read("model")
+        if manifest is not None:
+            return FinishedModel(manifest)
+        model = finish(federation, checkpoint, evaluate(federation, checkpoint))
+        files.write("model", model.manifest)
+        return model
+
+    def _result(self, federation: Federation, checkpoint: Checkpoint, model: FinishedModel) -> dict[str, Any]:
+        fields = model.fields
         return {
             "run_id": federation.plan.run_id,
             "purpose": federation.plan.purpose,
             "manifest": model.manifest.decode(),
-            "metrics": metrics,
+            "metrics": fields["metrics"],
             "blocks": {
                 name: {
-                    "features": block.features,
-                    "parameters": block.parameters,
-                    "spread_points": block.spread_points,
+                    "features": block["features"],
+                    "parameters": block["parameters"],
+                    "spread_points": float(block["spread_points"]),
                 }
-                for name, block in model.blocks.items()
+                for name, block in fields["blocks"].items()
             },
             "cohorts": {cohort.bank: cohort.rows for cohort in checkpoint.begin.cohorts},
             "rounds": [
@@ -93,12 +142,16 @@ class Conductor:
                 }
                 for record in checkpoint.rounds
             ],
-            "seconds": seconds,
-            "scores": dict(scores),
         }
 
     def _federation(self, plan: RunPlan) -> Federation:
-        return Federation(self.bus, plan, deadline_seconds=self.deadline_seconds, session=secrets.token_hex(4))
+        return Federation(
+            self.bus,
+            plan,
+            deadline_seconds=self.settings.deadline_seconds,
+            patience_seconds=self.settings.patience_seconds,
+            session=secrets.token_hex(4),
+        )
 
     def _training(self, federation: Federation) -> Training:
         return Training(federation, CheckpointStore(self.directory), self.clock, self._watch_round)

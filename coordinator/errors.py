@@ -6,6 +6,8 @@ YurongError
     ├── ParticipantRefused     one answered with an error code
     ├── DirectoryIncomplete    participants of the plan are not connected
     ├── NothingToResume        a run without a checkpoint
+    ├── ApprovalsMissing       participants that did not decide on a run in time
+    ├── RunUnderWay            a run that another process conducts
     ├── LinkFailed             the SuperLink does not answer, or does not do what it was asked
     ├── FlowerUnknown          Flower is not as this release expects it, so nothing starts
     ├── ModelNotServed         no scores are given by a model
@@ -84,6 +86,20 @@ class DirectoryIncomplete(CoordinatorError):
     def __init__(self, missing: Iterable[ParticipantId]) -> None:
         self.missing = tuple(sorted(missing))
         super().__init__(f"not connected: {', '.join(self.missing)}", advice="Start their nodes, then start the run.")
+
+
+class ApprovalsMissing(CoordinatorError):
+    """Nobody refused a run, and some did not approve it before the bureau's deadline."""
+
+    def __init__(self, pending: Iterable[ParticipantId]) -> None:
+        self.pending = tuple(sorted(pending))
+        super().__init__(
+            f"not approved in time by {', '.join(self.pending)}", advice="Speak with them, then propose a new run."
+        )
+
+
+class RunUnderWay(CoordinatorError):
+    """A run that another process of this bureau conducts at this moment."""
 
 
 class NothingToResume(CoordinatorError):

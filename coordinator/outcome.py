@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from coordinator.checkpoint import Checkpoint
-from coordinator.federation import Federation, sum_of_words
+from coordinator.federation import Federation, again, sum_of_words
 from crypto.documents import JsonObject, canonical_json, parse_canonical_json
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
@@ -35,27 +36,37 @@ from models.wire.training import Turn
 
 
 def evaluate(federation: Federation, checkpoint: Checkpoint) -> JsonObject:
-    """Metrics over all banks that are left, as all of them read them off the summed counts."""
-    turn = _last_turn(federation, checkpoint)
+    """Metrics over all banks that are left, as all of them read them off the summed counts.
+
+    A bank that died over its counts has used their masks, so all count again, under a new turn.
+    """
+    return again(federation, lambda: _evaluate(federation, _last_turn(federation, checkpoint)))
+
+
+def _evaluate(federation: Federation, turn: Turn) -> JsonObject:
     banks = tuple(ParticipantId(bank) for bank in turn.banks)
     counts = federation.ask(Step.EVALUATE, dict.fromkeys(banks, EvaluateRequest(turn=turn)), MaskedWords)
     request = ConcludeRequest(turn=turn, counts=sum_of_words(share.words for share in counts.values()))
-    conclusions = federation.ask(Step.CONCLUDE, dict.fromkeys(banks, request), Conclusion)
+    conclusions = federation.insist(Step.CONCLUDE, dict.fromkeys(banks, request), Conclusion)
     if len({conclusion.metrics for conclusion in conclusions.values()}) != 1:
         raise PeerError("the banks do not agree on the model's metrics")
     return parse_canonical_json(conclusions[banks[0]].metrics)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class FinishedModel:
-    """A model that all participants have bound their blocks to."""
+    """A model that all participants can bind their blocks to: its manifest, which says all that is known of it."""
 
     manifest: bytes
-    blocks: dict[ParticipantId, BlockReport]
+
+    @property
+    def fields(self) -> JsonObject:
+        """The manifest, read."""
+        return parse_canonical_json(self.manifest)
 
 
 def finish(federation: Federation, checkpoint: Checkpoint, metrics: JsonObject) -> FinishedModel:
-    """Have everybody save its block, write the manifest, and have everybody bind its block to it."""
+    """Have everybody save its block, and write the manifest."""
     plan = federation.plan
     turn = _last_turn(federation, checkpoint)
     first = checkpoint.round_outcomes()[ParticipantId(turn.banks[0])]
@@ -64,7 +75,7 @@ def finish(federation: Federation, checkpoint: Checkpoint, metrics: JsonObject) 
         name: FinishRequest(turn=turn, coefficients=coefficients.get(name, b""))
         for name in (*plan.department_ids, *(ParticipantId(bank) for bank in turn.banks))
     }
-    blocks = federation.ask(Step.FINISH, requests, BlockReport)
+    blocks = federation.insist(Step.FINISH, requests, BlockReport)
     manifest = canonical_json(
         {
             "run_id": plan.run_id,
@@ -74,33 +85,39 @@ def finish(federation: Federation, checkpoint: Checkpoint, metrics: JsonObject) 
             "metrics": metrics,
         }
     )
-    activate = ActivateRequest(run_id=plan.run_id, manifest=manifest)
-    federation.ask(Step.ACTIVATE, dict.fromkeys(blocks, activate), Done)
-    return FinishedModel(manifest=manifest, blocks=blocks)
+    return FinishedModel(manifest)
+
+
+def activate(federation: Federation, model: FinishedModel) -> None:
+    """Have everybody bind its block to the manifest. A run has one manifest, so it is kept before it is sent."""
+    request = ActivateRequest(run_id=federation.plan.run_id, manifest=model.manifest)
+    federation.insist(Step.ACTIVATE, dict.fromkeys(map(ParticipantId, model.fields["blocks"]), request), Done)
 
 
 def score_applicants(federation: Federation, checkpoint: Checkpoint) -> dict[ParticipantId, int]:
     """Let each bank ask for the scores of its applicants; return how many each has opened."""
-    plan = federation.plan
-    opened = {}
-    first_batch = secrets.randbelow(1 << 31)  # a batch's number is never used twice: its masks are bound to it
-    for batch, bank in enumerate((ParticipantId(name) for name in checkpoint.banks), start=first_batch):
-        ask = AskScoresRequest(run_id=plan.run_id, batch=batch, departments=plan.departments)
-        asked = federation.ask(Step.ASK_SCORES, {bank: ask}, AskScoresReply)[bank]
-        lists = {ParticipantId(letter.participant): letter.payload for letter in asked.lists}
-        requests = {
-            department: PartialsRequest(
-                run_id=plan.run_id, batch=batch, bank=bank, departments=plan.departments, list=lists[department]
-            )
-            for department in plan.department_ids
-        }
-        partials = federation.ask(Step.GIVE_PARTIALS, requests, PartialsReply)
-        summed = add([reply.ciphertexts for reply in partials.values()])
-        request = OpenScoresRequest(
-            run_id=plan.run_id, batch=batch, departments=plan.departments, ciphertexts=tuple(summed)
+    banks = [ParticipantId(name) for name in checkpoint.banks]
+    return {bank: again(federation, partial(_score_batch, federation, bank)) for bank in banks}
+
+
+def _score_batch(federation: Federation, bank: ParticipantId) -> int:
+    """One bank's scores, in a batch whose number is never used twice: its masks are bound to it."""
+    plan, batch = federation.plan, secrets.randbelow(1 << 31)
+    ask = AskScoresRequest(run_id=plan.run_id, batch=batch, departments=plan.departments)
+    asked = federation.ask(Step.ASK_SCORES, {bank: ask}, AskScoresReply)[bank]
+    lists = {ParticipantId(letter.participant): letter.payload for letter in asked.lists}
+    requests = {
+        department: PartialsRequest(
+            run_id=plan.run_id, batch=batch, bank=bank, departments=plan.departments, list=lists[department]
         )
-        opened[bank] = federation.ask(Step.OPEN_SCORES, {bank: request}, OpenScoresReply)[bank].scores
-    return opened
+        for department in plan.department_ids
+    }
+    partials = federation.ask(Step.GIVE_PARTIALS, requests, PartialsReply)
+    summed = add([reply.ciphertexts for reply in partials.values()])
+    request = OpenScoresRequest(
+        run_id=plan.run_id, batch=batch, departments=plan.departments, ciphertexts=tuple(summed)
+    )
+    return federation.ask(Step.OPEN_SCORES, {bank: request}, OpenScoresReply)[bank].scores
 
 
 def _last_turn(federation: Federation, checkpoint: Checkpoint) -> Turn:

@@ -6,8 +6,11 @@ rows each bank's cohort has, how many enterprises each department holds, and the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from coordinator.bus import Clock
+from coordinator.errors import ApprovalsMissing, ParticipantRefused, ParticipantsLost
 from coordinator.federation import Federation, by_recipient, post_for, sum_of_words
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
@@ -27,14 +30,30 @@ from models.wire.setup import (
 )
 from models.wire.steps import Step
 from models.wire.training import BeginRequest, CohortSize
+from models.wire.transport import Refusal
 
 
-def gather(federation: Federation) -> MeetRequest:
-    """Propose the plan to everybody and collect their documents."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long people may take to approve a run, and how often the bureau asks them.
+
+    `watch` is given the names of those who have not decided, whenever they are others.
+    """
+
+    clock: Clock
+    watch: Callable[[tuple[ParticipantId, ...]], None]
+    approval_seconds: float = 0.0
+    pause_seconds: float = 5.0
+
+
+def gather(federation: Federation, patience: Patience) -> MeetRequest:
+    """Propose the plan to everybody, wait until all have approved it, and collect their documents.
+
+    Raises `ParticipantRefused` as soon as one wants no part in it, and `ApprovalsMissing`.
+    """
     plan = federation.plan
     everybody = (*plan.department_ids, *plan.bank_ids)
-    request = JoinRequest(plan=plan.encode())
-    replies = federation.ask(Step.JOIN, dict.fromkeys(everybody, request), JoinReply)
+    replies = _approved(federation, everybody, patience)
     features = {replies[bank].bank_features for bank in plan.bank_ids}
     if len(features) != 1:
         raise PeerError(
@@ -48,12 +67,40 @@ def gather(federation: Federation) -> MeetRequest:
     )
 
 
+def _approved(
+    federation: Federation, everybody: tuple[ParticipantId, ...], patience: Patience
+) -> dict[ParticipantId, JoinReply]:
+    """Everybody's reply to the plan; who has not decided, or is not there, is asked again until the deadline."""
+    request = JoinRequest(plan=federation.plan.encode())
+    ends_at = patience.clock.monotonic() + patience.approval_seconds
+    replies: dict[ParticipantId, JoinReply] = {}
+    known: tuple[ParticipantId, ...] = ()
+    while waiting := [name for name in everybody if name not in replies]:
+        said = federation.poll(Step.JOIN, dict.fromkeys(waiting, request))
+        for name, code in said.refusals.items():
+            if code not in {Refusal.APPROVAL_PENDING, Refusal.REQUEST_INTERRUPTED}:
+                raise ParticipantRefused(name, code, said.replies)
+        replies |= {name: JoinReply.decode(body) for name, body in said.replies.items()}
+        pending = tuple(sorted(said.refusals))
+        if pending != known:
+            known = pending
+            patience.watch(pending)
+        if patience.clock.monotonic() >= ends_at:
+            if said.lost:
+                raise ParticipantsLost(said.lost, said.replies)
+            if pending:
+                raise ApprovalsMissing(pending)
+        if pending or said.lost:
+            patience.clock.sleep(patience.pause_seconds)
+    return replies
+
+
 def align(federation: Federation, introduction: MeetRequest) -> tuple[CohortSize, ...]:
     """Introduce everybody, intersect each bank with each department and give the departments their cohorts."""
     plan = federation.plan
-    met = federation.ask(Step.MEET, dict.fromkeys((*plan.department_ids, *plan.bank_ids), introduction), MeetReply)
+    met = federation.insist(Step.MEET, dict.fromkeys((*plan.department_ids, *plan.bank_ids), introduction), MeetReply)
     blinded = BlindedRequest(run_id=plan.run_id, blinded=post({bank: met[bank].blinded for bank in plan.bank_ids}))
-    answered = federation.ask(Step.ANSWER_BLINDED, dict.fromkeys(plan.department_ids, blinded), BlindedReply)
+    answered = federation.insist(Step.ANSWER_BLINDED, dict.fromkeys(plan.department_ids, blinded), BlindedReply)
     answers = by_recipient({department: reply.answers for department, reply in answered.items()})
     group_keys = by_recipient({bank: met[bank].group_keys for bank in plan.bank_ids})
     requests = {
@@ -64,13 +111,13 @@ def align(federation: Federation, introduction: MeetRequest) -> tuple[CohortSize
         )
         for bank in plan.bank_ids
     }
-    ordered = federation.ask(Step.ORDER_COHORT, requests, OrderReply)
+    ordered = federation.insist(Step.ORDER_COHORT, requests, OrderReply)
     orders = by_recipient({bank: reply.orders for bank, reply in ordered.items()})
     cohorts = {
         department: CohortRequest(run_id=plan.run_id, orders=post_for(department, orders))
         for department in plan.department_ids
     }
-    federation.ask(Step.TAKE_COHORT, cohorts, Done)
+    federation.insist(Step.TAKE_COHORT, cohorts, Done)
     return tuple(CohortSize(bank=bank, rows=ordered[bank].rows) for bank in plan.bank_ids)
 
 
@@ -86,10 +133,10 @@ def bin_features(federation: Federation, cohorts: tuple[CohortSize, ...]) -> Bin
     """Have departments cut their features, and banks those that they share."""
     plan = federation.plan
     request = BinRequest(run_id=plan.run_id)
-    shapes = federation.ask(Step.BIN_DEPARTMENT, dict.fromkeys(plan.department_ids, request), BlockShape)
-    counts = federation.ask(Step.BIN_BANK, dict.fromkeys(plan.bank_ids, request), MaskedWords)
+    shapes = federation.insist(Step.BIN_DEPARTMENT, dict.fromkeys(plan.department_ids, request), BlockShape)
+    counts = federation.insist(Step.BIN_BANK, dict.fromkeys(plan.bank_ids, request), MaskedWords)
     summed = SummedWords(run_id=plan.run_id, words=sum_of_words(share.words for share in counts.values()))
-    curvature = federation.ask(Step.CURVE_BANK, dict.fromkeys(plan.bank_ids, summed), MaskedWords)
+    curvature = federation.insist(Step.CURVE_BANK, dict.fromkeys(plan.bank_ids, summed), MaskedWords)
     begin = BeginRequest(
         run_id=plan.run_id,
         totals=sum_of_words(share.words for share in curvature.values()),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from coordinator.bus import Clock
 from coordinator.checkpoint import Checkpoint, CheckpointStore, RoundRecord
 from coordinator.errors import ParticipantRefused, ParticipantsLost
-from coordinator.federation import Federation, by_recipient, post_for, sum_of_words
+from coordinator.federation import Federation, by_recipient, lost_by, post_for, sum_of_words
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
 from models.wire.envelope import Addressed, post
@@ -36,7 +36,6 @@ from models.wire.training import (
     SearchRequest,
     Turn,
 )
-from models.wire.transport import Refusal
 
 LOSSES_BEFORE_LEAVING_OUT = 2
 
@@ -72,7 +71,7 @@ class Training:
     def begin(self, request: BeginRequest, parameters: dict[ParticipantId, int]) -> Checkpoint:
         """Have the banks check the run's protection and send their first residuals."""
         plan = self._federation.plan
-        outcomes = self._federation.ask(Step.BEGIN, dict.fromkeys(plan.bank_ids, request), RoundOutcome)
+        outcomes = self._federation.insist(Step.BEGIN, dict.fromkeys(plan.bank_ids, request), RoundOutcome)
         checkpoint = Checkpoint(
             plan=plan.encode(),
             begin=request,
@@ -123,7 +122,9 @@ class Training:
                 outcomes = self._attempt(turn, checkpoint.round_outcomes())
                 break
             except (ParticipantsLost, ParticipantRefused) as loss:
-                losses.update(_lost(loss))
+                lost = lost_by(loss)
+                self._federation.wait_for(lost)
+                losses.update(lost)
                 left_out = {name for name, count in losses.items() if count >= LOSSES_BEFORE_LEAVING_OUT}
                 departments = tuple(name for name in plan.departments if name not in left_out)
                 banks = tuple(name for name in checkpoint.banks if name not in left_out)
@@ -206,15 +207,6 @@ def _record(checkpoint: Checkpoint, turn: Turn, progress: Progress, *, seconds: 
         newton_steps=progress.newton_steps,
         left_out=tuple(sorted(everybody - set(turn.departments) - set(turn.banks))),
     )
-
-
-def _lost(loss: ParticipantsLost | ParticipantRefused) -> set[ParticipantId]:
-    """Who was lost: also one that died over a step and came back, which says so. Any other refusal stands."""
-    if isinstance(loss, ParticipantsLost):
-        return set(loss.lost)
-    if loss.code != Refusal.REQUEST_INTERRUPTED:
-        raise loss
-    return {loss.participant}
 
 
 def _payloads(letters: tuple[Addressed, ...]) -> dict[ParticipantId, bytes]:

@@ -15,6 +15,7 @@ from flwr.clientapp import ClientApp
 
 from coordinator.bus import Bus, SystemClock, find_participants
 from coordinator.conduct import Conductor
+from coordinator.run_directory import ConductSettings
 from models.wire.plan import RunPlan
 from participants.client_app import app as participants_app
 from simulations.adversaries.curious_bureau import CuriousBureau
@@ -77,6 +78,6 @@ def rehearse(
             directory=federation.directory / "bureau" / plan.run_id,
             clock=SystemClock(),
             watch=lambda news: watch(grid, news),
-            deadline_seconds=deadline_seconds,
+            settings=ConductSettings(deadline_seconds=deadline_seconds),
         )
         return conductor.resume() if resume else conductor.run(plan)
