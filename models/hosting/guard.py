@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crypto.errors import MalformedMessage, YurongError
+from crypto.errors import MalformedMessage
 from crypto.identifiers import ParticipantId
 from models.hosting.errors import BodyRefused, CertificateMismatch, RequestRefused
 from models.hosting.problems import (
@@ -28,6 +28,7 @@ from models.hosting.problems import (
     BODY_TOO_SLOW,
     LENGTH_REQUIRED,
     MALFORMED,
+    Problem,
     problem_of,
     send_problem,
 )
@@ -87,9 +88,9 @@ class Guard:
             caller = self._verifier.check(signed, scope["method"], _authority(scope), _path(scope), body)
         except _Disconnected:
             return
-        except YurongError as error:
+        except Exception as error:  # noqa: BLE001 - pins that cannot be read refuse everybody, and say no more
             # What is left of the body is not read, so nothing else can follow on this connection.
-            await send_problem(scope, send, problem_of(error), close=True)
+            await send_problem(scope, send, _refusal(error), close=True)
             return
         scope.setdefault("state", {})[CALLER] = caller
         await self._answer(scope, _Replay(body, receive), send)
@@ -141,9 +142,7 @@ class Guard:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 - whatever the app let out: no text of it may reach anybody
-            problem = problem_of(error)
-            if problem.status >= 500:
-                _LOG.error("request failed", extra={"error": error})
+            problem = _refusal(error)
             if not started:
                 await send_problem(scope, send, problem)
             elif not ended:
@@ -174,6 +173,14 @@ def caller_of(scope: Scope) -> ParticipantId:
     if not isinstance(caller, str):
         raise CertificateMismatch("an operation is reached without a guard before it")
     return ParticipantId(caller)
+
+
+def _refusal(error: Exception) -> Problem:
+    """What an error is answered with. What is this side's fault goes into the log."""
+    problem = problem_of(error)
+    if problem.status >= 500:
+        _LOG.error("request failed", extra={"error": error, "problem": problem.slug})
+    return problem
 
 
 def _length(scope: Scope) -> int:

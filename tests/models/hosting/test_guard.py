@@ -251,6 +251,17 @@ def test_an_error_of_the_app_is_a_problem_without_its_words(world: Any, caplog: 
     assert [(one.message, one.levelno) for one in caplog.records] == [("request failed", logging.ERROR)]
 
 
+def test_pins_that_cannot_be_read_refuse_everybody(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def certificates(self, _name: str) -> frozenset[bytes]:
+            raise OSError("/a/path")
+
+    exchange = request(world)
+    assert through(world, exchange, parties=Broken()).calls == []
+    assert exchange.problem == "internal"
+    assert caplog.messages == ["request failed"]
+
+
 def test_an_answer_that_fails_in_the_middle_is_cut_and_a_whole_one_stays(world: Any) -> None:
     exchange = request(world)
     with pytest.raises(guard_module._Broken) as caught:
