@@ -236,11 +236,13 @@ class NodeHome:
                 f"this home has no {name} of that serial", advice="see which parts its document names"
             ) from None
 
-    def prepare_rotation(self, parts: Collection[str], *, address: str | None = None) -> bytes:
+    def prepare_rotation(self, parts: Collection[str], *, address: str | None = None, above: int = 0) -> bytes:
         """Make new keys for `parts` (of `rotatable`) and the document that names them; return what to hand over.
 
         The other parts stay as they are. A new `address` brings a new certificate. The node goes on with its current
-        keys until `finish_rotation`. Raises `ProtocolStateError` if keys are being prepared, or `parts` are not ours.
+        keys until `finish_rotation`. The new serial is higher than every one this home gave, and than `above`: a home
+        that was restored from an old copy does not know the last ones. Raises `ProtocolStateError` if keys are being
+        prepared already, or `parts` are not ours.
         """
         wanted = set(parts) | ({TLS} if address is not None else set())
         if not wanted or not wanted <= self.rotatable:
@@ -250,7 +252,7 @@ class NodeHome:
         with self._changing() as state:
             if state.next is not None:
                 raise ProtocolStateError("new keys are being prepared already", advice="finish or abort that first")
-            serial = state.last + 1
+            serial = max(state.last, above) + 1
             self._sets.write(serial, self._next_files(state, serial, wanted, address))
             self._sets.use(replace(state, last=serial, next=serial))
             handed = self._handed_over(serial)
@@ -273,9 +275,10 @@ class NodeHome:
         return self.document()
 
     def abort_rotation(self) -> None:
-        """Give up the next keys. Whoever pinned their document has to unpin this node, and pin it by telephone again.
+        """Give up the next keys. Their serial is never used again.
 
-        After a new identity, that is; after other parts the next rotation's document is taken without.
+        Whoever pinned their document goes on with the current one in its time of grace, until it pins the next: by its
+        signature alone, unless a new identity was given up. Then it needs the telephone once more.
         """
         with self._changing() as state:
             if state.next is None:

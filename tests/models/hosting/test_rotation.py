@@ -149,6 +149,28 @@ def test_a_serial_that_was_given_up_never_comes_back(home: NodeHome, peer: PinBo
     assert home.document() == peer.document_bytes(TAX)
 
 
+def test_a_home_from_an_old_copy_goes_beyond_the_serials_that_it_forgot(
+    home: NodeHome, peer: PinBook, tmp_path: Path, clock: SetClock
+) -> None:
+    shutil.copytree(home.directory, tmp_path / "copy")
+    peer.pin(home.prepare_rotation({"tls"}))
+    home.finish_rotation()
+    restored = NodeHome.open(tmp_path / "copy", clock=clock)
+    with pytest.raises(UntrustedKey):
+        peer.pin(restored.prepare_rotation({"tls"}))
+    restored.abort_rotation()
+    assert peer.pin(restored.prepare_rotation({"tls"}, above=peer.document(TAX).serial + 7)).serial == 10
+
+
+def test_a_new_identity_that_was_given_up_takes_the_telephone(home: NodeHome, peer: PinBook) -> None:
+    peer.pin(home.prepare_rotation({"identity"}))
+    home.abort_rotation()
+    handed = home.prepare_rotation({"tls"})
+    with pytest.raises(UntrustedKey):
+        peer.pin(handed)
+    assert peer.pin(handed, fingerprint=home.identity().public.fingerprint()).serial == 3
+
+
 def test_what_cannot_be_rotated_changes_nothing(home: NodeHome, tmp_path: Path) -> None:
     inner = NodeHome.create(tmp_path / "inner", participant_id=TAX, role=Role.DEPARTMENT, title="Tax")
     for parts in (set[str](), {"paillier"}, {"tls", "node"}):
