@@ -226,13 +226,6 @@ TOO_FEW_DEPARTMENTS: Final = ProblemKind(
     advice="Ask again when more departments are up.",
     retry_after_seconds=5,
 )
-PROTECTION_UNAVAILABLE: Final = ProblemKind(
-    slug="protection-unavailable",
-    status=503,
-    title="The protection that the answer needs cannot be had",
-    advice="Too few departments are up, or the server's log says what it lacks.",
-    retry_after_seconds=5,
-)
 NOT_READY: Final = ProblemKind(
     slug="not-ready",
     status=503,
@@ -260,15 +253,7 @@ KINDS: Final = {
         *(FORBIDDEN, REQUEST_REFUSED, NOT_FOUND, UNKNOWN_MODEL, METHOD_NOT_ALLOWED, BODY_TOO_SLOW, REQUEST_CONFLICT),
         *(REQUEST_USED, KEY_NOT_IN_FORCE, LENGTH_REQUIRED, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, MISDIRECTED),
         *(INVALID_ENTERPRISE_ID, INVALID_CIPHERTEXT, REQUEST_EXPIRED, TOO_MANY_REQUESTS, HEADERS_TOO_LARGE, INTERNAL),
-        *(
-            BAD_ANSWER,
-            DEPARTMENT_UNAVAILABLE,
-            TOO_FEW_DEPARTMENTS,
-            PROTECTION_UNAVAILABLE,
-            NOT_READY,
-            DEADLINE_EXCEEDED,
-        ),
-        UNEXPLAINED,
+        *(BAD_ANSWER, DEPARTMENT_UNAVAILABLE, TOO_FEW_DEPARTMENTS, NOT_READY, DEADLINE_EXCEEDED, UNEXPLAINED),
     )
 }
 """The whole table, by slug, in the order of the statuses."""
@@ -287,7 +272,7 @@ _BY_ERROR: Final[dict[type[BaseException], ProblemKind]] = {
     MaskContextReused: REQUEST_USED,
     PeerError: REQUEST_REFUSED,
     DatabaseUnusable: NOT_READY,
-    ProtectionUnavailable: PROTECTION_UNAVAILABLE,
+    ProtectionUnavailable: TOO_FEW_DEPARTMENTS,
     TimeoutError: DEADLINE_EXCEEDED,
 }
 _BY_STATUS: Final = {

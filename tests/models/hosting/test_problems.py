@@ -65,7 +65,7 @@ def test_a_problem_reads_back() -> None:
         (errors.TooManyRequests("x"), "too-many-requests"),
         (crypto_errors.MaskContextReused("x"), "request-used"),
         (PeerError("x"), "request-refused"),
-        (crypto_errors.ProtectionUnavailable("x"), "protection-unavailable"),
+        (crypto_errors.ProtectionUnavailable("x"), "too-few-departments"),
         (errors.DatabaseUnusable("x"), "not-ready"),
         (errors.SchemaOutdated("x"), "not-ready"),
         (errors.BodyRefused(problems.BODY_TOO_LARGE), "body-too-large"),
