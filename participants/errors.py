@@ -5,6 +5,7 @@
         ├── ContractRefused     a data contract that is not well formed, or contradicts itself
         ├── TableRefused        a data file with faults; its report lists them, rows and all, values never
         ├── StoreUnusable       a participant's own store is missing, damaged or of another contract
+        │   └── ImportGoesOn    another import of the same records has not ended
         ├── PolicyRefused       an approval policy that is not well formed
         ├── ApprovalRefused     an operator's decision that cannot be taken
         ├── ApprovalPending     nobody has decided yet whether this participant takes part in a run
@@ -44,6 +45,10 @@ class TableRefused(ParticipantError):
 
 class StoreUnusable(ParticipantError):
     """A participant's store of records cannot be read."""
+
+
+class ImportGoesOn(StoreUnusable):
+    """The records are being exchanged by another process."""
 
 
 class PolicyRefused(ParticipantError):

@@ -26,7 +26,7 @@ import msgspec
 import polars as pl
 
 from participants.contract import KEY_COLUMN, DataContract, Item
-from participants.errors import StoreUnusable
+from participants.errors import ImportGoesOn, StoreUnusable
 from participants.sorted_table import PART_ROWS, SortedTable
 from participants.table import table_pieces
 
@@ -75,7 +75,7 @@ class TableStore:
     def importing(self, *, wait: bool = False) -> Iterator[None]:
         """Keep other imports out, at the latest until this process ends.
 
-        If one is going on: `wait` for its end, or raise `StoreUnusable`.
+        If one is going on: `wait` for its end, or raise `ImportGoesOn`.
         """
         descriptor = os.open(self._directory, os.O_RDONLY)
         try:
@@ -150,10 +150,10 @@ class TableStore:
 
     def table(self) -> pl.DataFrame:
         """Return the present table, ordered by enterprise id; `StoreUnusable` when there is none or it is damaged."""
-        current = self._current()
+        current = self.current()
         if self._loaded is None or self._loaded[0] != current.sha256:
             if not (self._directory / current.file).exists():
-                current = self._current()  # another process has imported a table in between
+                current = self.current()  # another process has imported a table in between
             self._loaded = (current.sha256, self._load(current))
         return self._loaded[1]
 
@@ -164,7 +164,8 @@ class TableStore:
         for start in range(0, stored.rows, PART_ROWS):
             yield table.select(present).slice(start, PART_ROWS).collect()
 
-    def _current(self) -> StoredTable:
+    def current(self) -> StoredTable:
+        """What is in force; `StoreUnusable` when there is nothing, or it was made under another contract."""
         try:
             current = _read(self._directory / _CURRENT)
         except FileNotFoundError as error:
@@ -215,7 +216,7 @@ def _lock(descriptor: int, *, wait: bool) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise StoreUnusable("another import is going on", advice="Wait until it has ended.") from error
+        raise ImportGoesOn("another import is going on", advice="Wait until it has ended.") from error
 
 
 def _synchronise_directory(directory: Path) -> None:

@@ -19,12 +19,12 @@ from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, finger
 from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
 from models.scorecard import BlockScorecard, PointsScale
 from models.wire.outcome import MEAN_DECIMALS, SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
-from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.setup import Done
 from models.wire.training import Coefficients
 from participants.clock import Clock, SystemClock
+from participants.department.block_partials import all_partials, columns_of
 from participants.department.database import open_database
-from participants.department.partials import PartialTable
+from participants.department.staged_rows import adopt_partials, remove_unused_rows, stage_partials
 from participants.department.store import DepartmentStore
 from participants.department.trainer import DepartmentTrainer
 from participants.model_store import ModelStore, check_manifest
@@ -71,28 +71,24 @@ class DepartmentFinisher:
             raise PeerError("this run's model was activated under another manifest before")
         self._run.store.write_bytes("version", version.encode())
         block = block_from_bytes(data)
-        self._keep_partials(version, block)
-        ModelStore(self._run.home.directory / "models", version).write(
-            request.manifest,
-            {"run_id": self._run.plan.run_id, "evidence": self._evidence(block), "scorecard": _scorecard(block)},
-            block=data,
-        )
+        # An import finds the model and its partials, or neither: then these are of the records that it has taken in.
+        with self._register.table_store.importing(wait=True):
+            self._keep_partials(version, block)
+            ModelStore(self._run.home.directory / "models", version).write(
+                request.manifest,
+                {"run_id": self._run.plan.run_id, "evidence": self._evidence(block), "scorecard": _scorecard(block)},
+                block=data,
+            )
         return Done(run_id=self._run.plan.run_id)
 
     def _keep_partials(self, version: ModelVersion, block: AnyBlock) -> None:
-        ids = self._register.enterprise_ids()
-        codes = np.concatenate([block.encode(self._register.features(ids)), block.absent_codes(1)])
-        partials = np.rint(block.image(codes, block.weights_array()) * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64)
-        database = open_database(self._run.home)
+        store, database, now = self._register.table_store, open_database(self._run.home), int(self._clock.now())
+        parts = store.parts(store.current(), columns_of([block], store.contract))
+        found = all_partials({version: block}, store.contract, parts, now=now)
+        numbers = stage_partials(database, found)
         with database.begin() as connection:
-            PartialTable(database, version).replace(
-                connection,
-                ids,
-                partials[:-1],
-                as_of=int(self._clock.now()),
-                days=self._register.as_of(ids),
-                absent=int(partials[-1]),
-            )
+            adopt_partials(database, connection, found, numbers, now=now)
+        remove_unused_rows(database)
 
     def _log_odds(self, block: AnyBlock, bank: ParticipantId) -> Vector:
         return block.image(self._trainer.codes(bank), block.weights_array())

@@ -11,7 +11,7 @@ the new ones with the new:
 
 Scoring reads the database alone and goes on: what is written in 2 and removed in 5 is so by short transactions. If the
 machine stops between 3 and 4, `settle_import` does 4 before the records are read again; if it stops before 3, it drops
-what was staged. Whoever opens a home calls it.
+what was staged. `open_records` calls it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -29,13 +29,13 @@ from sqlalchemy import insert, select
 from crypto.identifiers import ModelVersion
 from models.block_file import AnyBlock, block_from_bytes
 from models.hosting.database import Database
-from participants.clock import Clock
+from participants.clock import Clock, SystemClock
 from participants.department.block_partials import AllPartials, all_partials, columns_of
 from participants.department.database import open_database
 from participants.department.database.tables import imports
-from participants.department.partials import PartialTable
-from participants.department.staged_rows import remove_unused_rows, stage_rows
+from participants.department.staged_rows import adopt_partials, remove_unused_rows, stage_partials
 from participants.department.store import DepartmentStore
+from participants.errors import ImportGoesOn
 from participants.home import Home
 from participants.model_store import ModelStore
 from participants.table_store import StoredTable, TableStore
@@ -53,14 +53,14 @@ class ImportOutcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def import_data(home: Home, path: Path, *, clock: Clock) -> ImportOutcome:
+def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> ImportOutcome:
     """Put the records of a CSV or Parquet file in the place of all of this department's, and its partials with them.
 
-    Raises `TableRefused` for a file with faults, `StoreUnusable` while another import goes on, and `InvalidModelInput`
+    Raises `TableRefused` for a file with faults, `ImportGoesOn` while another goes on, and `InvalidModelInput`
     if a model's feature is no longer in the contract. Nothing has changed then.
     """
     store, database, watch = _store(home), open_database(home), _Watch()
-    now = int(clock.now())
+    now = int((clock or SystemClock()).now())
     with store.importing():
         _settle(store, database)
         with watch.timing("table"):
@@ -82,12 +82,21 @@ def import_data(home: Home, path: Path, *, clock: Clock) -> ImportOutcome:
     return ImportOutcome(rows=staged.rows, models=len(blocks), seconds=watch.seconds)
 
 
+def open_records(home: Home) -> DepartmentStore:
+    """Open a department's records, having brought an import that was stopped to its end (see `settle_import`)."""
+    settle_import(home)
+    return DepartmentStore(home.directory / _DATA)
+
+
 def settle_import(home: Home) -> None:
-    """Bring an import to its end that was stopped: the records become those of which the database has the partials."""
+    """Bring an import that was stopped to its end: the records become those of which the database has the partials.
+
+    One that goes on is left alone: it will do that itself.
+    """
     store = _store(home)
     if store.staged is None:
         return
-    with store.importing(wait=True):
+    with suppress(ImportGoesOn), store.importing():
         _settle(store, open_database(home))
 
 
@@ -116,17 +125,11 @@ def _blocks(home: Home) -> dict[ModelVersion, AnyBlock]:
 
 
 def _take_in(database: Database, staged: StoredTable, found: AllPartials, path: Path, now: int) -> None:
-    numbers = {
-        version: stage_rows(database, found.enterprise_ids, partials, found.as_of)
-        for version, partials in found.partials.items()
-    }
+    numbers = stage_partials(database, found)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").digest()
     with database.begin() as connection:
-        for version, number in numbers.items():
-            PartialTable(database, version).adopt(
-                connection, number, absent=found.absent[version], rows=staged.rows, as_of=now
-            )
+        adopt_partials(database, connection, found, numbers, now=now)
         connection.execute(
             insert(imports).values(file_digest=digest, stored_as=staged.file, rows=staged.rows, imported_at=now)
         )

@@ -16,8 +16,8 @@ from models.wire.training import DirectionRequest, GradientRequest
 from participants.department.aligner import DepartmentAligner
 from participants.department.binner import DepartmentBinner
 from participants.department.finisher import DepartmentFinisher
+from participants.department.importer import open_records
 from participants.department.partials import PartialsGiver
-from participants.department.store import DepartmentStore
 from participants.department.trainer import DepartmentTrainer
 from participants.run import Run
 
@@ -28,7 +28,7 @@ class DepartmentSide:
     def __init__(self, run: Run, workers: LatticeWorkers) -> None:
         self._run = run
         self._workers = workers
-        self._register = DepartmentStore(run.home.directory / "data")
+        self._register = open_records(run.home)
 
     def answer(self, request: WireMessage) -> WireMessage:  # noqa: C901, PLR0911 - a table of steps
         """Answer one step; raises a `YurongError` to refuse."""

@@ -15,9 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from crypto.identifiers import ModelVersion
 from models.hosting.database import Database
 from models.hosting.statement import Prepared
+from participants.department.block_partials import AllPartials
 from participants.department.partial_rows import new_table_id, write_rows
+from participants.department.partials import PartialTable
 
 _ROWS_AT_ONCE: Final = 10_000
 _GAP_SECONDS: Final = 0.005
@@ -32,10 +35,27 @@ _LAST: Final = Prepared(
 _REMOVE: Final = Prepared("DELETE FROM partials WHERE table_id = :table_id AND enterprise_id <= :last")
 
 
-def stage_rows(
+def stage_partials(database: Database, found: AllPartials) -> dict[ModelVersion, int]:
+    """Write the partials of all models; return the table number of each."""
+    return {
+        version: _stage_rows(database, found.enterprise_ids, partials, found.as_of)
+        for version, partials in found.partials.items()
+    }
+
+
+def adopt_partials(
+    database: Database, connection: Connection, found: AllPartials, numbers: dict[ModelVersion, int], *, now: int
+) -> None:
+    """Put these partials in force, in the caller's transaction."""
+    for version, number in numbers.items():
+        PartialTable(database, version).adopt(
+            connection, number, absent=found.absent[version], rows=len(found.enterprise_ids), as_of=now
+        )
+
+
+def _stage_rows(
     database: Database, enterprise_ids: pl.Series, partials: NDArray[np.int64], as_of: NDArray[np.int64]
 ) -> int:
-    """Write a row for each id, in ascending order, under a new table number; return that."""
     table_id = new_table_id()
     for start in range(0, len(enterprise_ids), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)

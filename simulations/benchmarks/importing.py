@@ -19,7 +19,6 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from participants.clock import SystemClock
 from participants.department.importer import import_data
 from participants.home import Home
 from simulations.benchmarks.drawn_records import drawn_contract, drawn_home, drawn_table
@@ -66,7 +65,7 @@ def _measured(home: Path, file: Path) -> dict[str, Any]:
 
 def _import_here(home: Path, file: Path) -> dict[str, Any]:
     start, start_processor = time.perf_counter(), time.process_time()
-    outcome = import_data(Home.open(home), file, clock=SystemClock())
+    outcome = import_data(Home.open(home), file)
     return {
         "seconds": time.perf_counter() - start,
         "seconds_processor": time.process_time() - start_processor,

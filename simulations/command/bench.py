@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,9 @@ from rich.table import Table
 
 from simulations.command.choices import DataSet
 
-bench = typer.Typer(help="Measure training, scoring, arithmetic or alignment on this machine.", no_args_is_help=True)
+bench = typer.Typer(
+    help="Measure training, scoring, imports, arithmetic or alignment on this machine.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
@@ -75,6 +78,28 @@ def alignment(
     from simulations.benchmarks.alignment import measure_alignment
 
     show(measure_alignment(rows), as_json=as_json)
+
+
+class ImportFormat(StrEnum):
+    """What file is imported."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    BOTH = "both"
+
+
+@bench.command("import")
+def import_records(
+    *,
+    enterprises: Annotated[int, typer.Option(min=1, max=5_000_000, help="rows of the file")] = 1_000_000,
+    items: Annotated[int, typer.Option(min=1, max=1_000, help="columns of the contract")] = 40,
+    form: Annotated[ImportFormat, typer.Option("--format", help="of the file")] = ImportFormat.BOTH,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a department's records: check, store, compute partials; time and memory."""
+    from simulations.benchmarks.importing import FORMATS, measure_import
+
+    show(measure_import(enterprises, items, FORMATS if form is ImportFormat.BOTH else (form.value,)), as_json=as_json)
 
 
 def show(figures: Mapping[str, Any], *, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from participants.department.database.tables import imports, mask_contexts, part
 from participants.department.importer import ImportOutcome, import_data, settle_import
 from participants.department.partials import PartialTable
 from participants.department.store import DepartmentStore
-from participants.errors import StoreUnusable, TableRefused
+from participants.errors import ImportGoesOn, TableRefused
 from participants.model_store import ModelStore
 from participants.table_store import TableStore
 from simulations.benchmarks.drawn_records import drawn_contract, drawn_home, drawn_table
@@ -150,7 +150,7 @@ def test_a_contract_without_a_feature_of_a_model_is_refused_and_changes_nothing(
 
 
 def test_one_import_goes_on_at_a_time(department: Department) -> None:
-    with department.store.table_store.importing(), pytest.raises(StoreUnusable, match="another import"):
+    with department.store.table_store.importing(), pytest.raises(ImportGoesOn, match="another import"):
         department.take("new")
     assert department.holds("old")
 
@@ -160,7 +160,7 @@ def test_one_import_goes_on_at_a_time(department: Department) -> None:
     [
         (TableStore, "stage", "old"),
         (importer, "all_partials", "old"),
-        (importer, "stage_rows", "old"),
+        (importer, "stage_partials", "old"),
         (PartialTable, "adopt", "old"),
         (TableStore, "publish", "new"),
         (importer, "remove_unused_rows", "new"),
