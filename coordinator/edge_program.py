@@ -33,7 +33,7 @@ def serve_edge(home: NodeHome, *, host: str, port: int, link: str, link_certific
     parties = Parties(home.pins.documents, roles=PARTICIPANTS)
 
     def context() -> ssl.SSLContext:
-        return server_context(home.certificate_path, home.certificate_key_path, home.tls_password(), parties.anchors())
+        return server_context(*home.tls_identity(), parties.anchors())
 
     def changed() -> Hashable:
         return home.serial, parties.anchors()

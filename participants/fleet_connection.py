@@ -70,7 +70,7 @@ class FleetTls:
                 raise UntrustedKey(
                     f"no certificate of {bureau} is pinned here", advice="Pin the bureau's document, address included."
                 )
-            return client_context(home.certificate_path, home.certificate_key_path, home.tls_password(), found)
+            return client_context(*home.tls_identity(), found)
 
         started_with = home.node_key()
         return cls(context, lambda: (home.serial, certificates()), lambda: home.node_key() == started_with, alive)

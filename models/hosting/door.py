@@ -43,9 +43,7 @@ class Entrance:
     def context(self) -> ssl.SSLContext:
         """The server's side of TLS as it is now; raises `TlsUnusable`."""
         home = self._home
-        return server_context(
-            home.certificate_path, home.certificate_key_path, home.tls_password(), self.parties.anchors()
-        )
+        return server_context(*home.tls_identity(), self.parties.anchors())
 
     def state(self) -> tuple[int, frozenset[bytes]]:
         """Another value after every change of what `context` is made of."""
@@ -90,7 +88,7 @@ class WayOut:
 
     def _context(self, certificates: Sequence[bytes]) -> ssl.SSLContext:
         home = self._home
-        return client_context(home.certificate_path, home.certificate_key_path, home.tls_password(), certificates)
+        return client_context(*home.tls_identity(), certificates)
 
 
 def own_documents(home: NodeHome) -> list[ParticipantDocument]:

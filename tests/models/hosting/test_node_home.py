@@ -143,7 +143,9 @@ def test_a_sealed_home_holds_no_key_in_the_clear_and_opens_with_its_passphrase_a
 def test_the_tls_key_of_a_sealed_home_opens_with_its_own_password(tmp_path: Path) -> None:
     home = create(tmp_path / "tax", passphrase=PASSPHRASE)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(home.certificate_path, home.certificate_key_path, password=home.tls_password())
+    certificate, key, password = home.tls_identity()
+    context.load_cert_chain(certificate, key, password=password)
+    assert (certificate, key, password) == (home.certificate_path, home.certificate_key_path, home.tls_password())
     with pytest.raises(ssl.SSLError):
         context.load_cert_chain(home.certificate_path, home.certificate_key_path, password=PASSPHRASE)
 
