@@ -17,6 +17,7 @@ A run of characters that could be a social credit code, a key or a digest is lef
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import re
@@ -98,7 +99,7 @@ def configure_logs(*, level: int = logging.INFO, stream: TextIO | None = None) -
     Handlers that libraries have hung up are taken down. What Python prints itself of an error that nobody caught goes
     the same way.
     """
-    handler = _JsonHandler(stream or sys.stderr)
+    handler = _JsonHandler(stream)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -119,18 +120,26 @@ def configure_logs(*, level: int = logging.INFO, stream: TextIO | None = None) -
     )
 
 
-class _JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes what may be said of a record."""
+class _JsonHandler(logging.Handler):
+    """Writes what may be said of a record, one line at a time."""
 
     _render = structlog.processors.JSONRenderer(sort_keys=True, ensure_ascii=False)
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Of a library only what is wrong."""
         return _is_ours(record) or record.levelno >= logging.WARNING
 
-    def format(self, record: logging.LogRecord) -> str:
-        """One line of JSON."""
-        return str(self._render(None, record.levelname.lower(), allowed(record)))
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line. Whatever is wrong with a record or with the stream, its owner goes on."""
+        with contextlib.suppress(Exception):
+            line = str(self._render(None, record.levelname.lower(), allowed(record)))
+            stream = self._stream or sys.stderr
+            stream.write(line + "\n")
+            stream.flush()
 
 
 def allowed(record: logging.LogRecord) -> dict[str, Any]:
