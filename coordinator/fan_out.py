@@ -135,8 +135,7 @@ class FanOut:
             self.probe.heard(name)
             return DepartmentRefused(name, kind)
         if kind.retry_after_seconds is not None:
-            if kind is not problems.TOO_MANY_REQUESTS:
-                self.probe.lost(name)
+            self.probe.doubt(name)
             return DepartmentUnavailable({name: LossReason.UNAVAILABLE})
         return BadAnswer(f"{name}: {kind.slug}")
 

@@ -95,6 +95,11 @@ class DepartmentProbe:
         standing.serials.clear()
         self._set(department, standing, up=False)
 
+    def doubt(self, department: ParticipantId) -> None:
+        """The department answered that it cannot answer now: the next offer asks it first."""
+        standing = self._standing(department)
+        standing.heard_at = min(standing.heard_at, self._monotonic() - self._period_seconds)
+
     async def up(self, model: ServedModel) -> dict[ParticipantId, int]:
         """The departments that answer for a model at this moment, with their serials, within `offer_seconds`."""
         stale = [name for name in model.departments if self._is_stale(name, model.version)]

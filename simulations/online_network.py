@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 import httpx
 
 from coordinator.fan_out import PARTIAL_SCORES_PATH, READY_PATH, FanOut
+from coordinator.gateway import GatewayService
+from coordinator.scoring import Relay
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
 from models.hosting.peer import MEDIA_TYPE, Peer
 from models.hosting.problems import Problem, ProblemKind, problem_of
 from models.wire.online import ReadyReply
+from participants.bank.asking import OFFERS_PATH, SCORES_PATH
 from participants.department.scorer import Scorer
 
 Answer = Callable[[bytes], bytes]
@@ -138,3 +141,31 @@ class DepartmentNetwork:
     def scores_asked_of(self, name: ParticipantId) -> int:
         """How many score requests a department has read."""
         return len(self.faults[name].asked.get(PARTIAL_SCORES_PATH, []))
+
+
+class MemoryRecord:
+    """A `coordinator.gateway.RequestRecord` that forgets. `outcomes`: by digest."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[bytes, str] = {}
+
+    def received(self, relay: Relay) -> None:
+        """A request came."""
+        self.outcomes.setdefault(relay.digest, "")
+
+    def ended(self, digest: bytes, outcome: str) -> None:
+        """It came to this."""
+        self.outcomes[digest] = outcome
+
+
+def bureau_node(service: GatewayService, caller: ParticipantId) -> Callable[[str, bytes], Awaitable[httpx.Response]]:
+    """The bureau as it answers one bank that its guard has let in."""
+    handlers = {OFFERS_PATH: service.offer, SCORES_PATH: service.score}
+
+    async def node(path: str, body: bytes) -> httpx.Response:
+        try:
+            return ok(await handlers[path](caller, body))
+        except YurongError as fault:
+            return problem_response(problem_of(fault))
+
+    return node

@@ -167,6 +167,18 @@ def test_a_new_serial_is_learned_even_of_a_department_that_is_busy_all_the_time(
     run(scenario())
 
 
+def test_a_department_that_says_it_cannot_answer_is_asked_before_the_next_offer() -> None:
+    async def scenario() -> None:
+        some = Departments()
+        await some.probe.up(MODEL)
+        some.probe.doubt(B)
+        some.asked_now()
+        assert set(await some.probe.up(MODEL)) == {A, B, C, D}
+        assert some.asked_now() == [B]
+
+    run(scenario())
+
+
 def test_two_offers_at_once_share_their_probes() -> None:
     async def scenario() -> None:
         some = Departments()

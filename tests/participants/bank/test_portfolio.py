@@ -1,0 +1,175 @@
+"""Scores of a file of ids: whole or not at all, taken up where they stopped, faults named by row and not by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from crypto.errors import YurongError
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId
+from models.enterprise_id import make_enterprise_ids
+from models.hosting import problems
+from models.hosting.problems import Problem
+from participants.bank.client import Progress
+from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, PortfolioRefused, ScoreRefused
+from participants.bank.portfolio import RowFault, score_portfolio
+from participants.bank.score_request import Score
+
+IDS = make_enterprise_ids(np.random.default_rng(3), 600)
+DEPARTMENT = ParticipantId("tax")
+
+
+def score_of(enterprise_id: str, request_id: RequestId) -> Score:
+    return Score(
+        request_id=request_id,
+        model_version=ModelVersion("0" * 32),
+        enterprise_id=EnterpriseId(enterprise_id),
+        points=600 + IDS.index(EnterpriseId(enterprise_id)) % 100,
+        probability_of_default=0.05,
+        log_odds_default=-2.9,
+        departments=(),
+        missing=(DEPARTMENT,),
+    )
+
+
+class Bank:
+    """Gives scores; remembers them by request, as a bank's database does."""
+
+    def __init__(self) -> None:
+        self.model_version = ModelVersion("0" * 32)
+        self.asked: list[str] = []
+        self.kept: dict[RequestId, Score] = {}
+        self.gone_after = 10_000
+        self.faults: dict[str, YurongError] = {}
+
+    def score_many(
+        self, enterprise_ids: Sequence[str], *, request_ids: Sequence[RequestId], progress: Progress
+    ) -> list[Score | YurongError]:
+        results = []
+        for done, (name, request_id) in enumerate(zip(enterprise_ids, request_ids, strict=True), start=1):
+            results.append(self._score(name, request_id))
+            progress(done, len(enterprise_ids))
+        return results
+
+    def _score(self, name: str, request_id: RequestId) -> Score | YurongError:
+        if request_id not in self.kept:
+            if len(self.asked) >= self.gone_after:
+                return BureauUnreachable("no answer from the bureau")
+            if name in self.faults:
+                return self.faults[name]
+            self.asked.append(name)
+            self.kept[request_id] = score_of(name, request_id)
+        return self.kept[request_id]
+
+
+def csv(path: Path, ids: Sequence[str]) -> Path:
+    path.write_text("enterprise_id,note\n" + "".join(f"{name},x\n" for name in ids), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_comes_back_with_a_score_for_each_row(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / f"ids.{kind}"
+    if kind == "csv":
+        csv(source, IDS[:5])
+    else:
+        pl.DataFrame({"enterprise_id": IDS[:5]}).write_parquet(source)
+    outcome = score_portfolio(Bank(), source, tmp_path / "scores.parquet")
+    table = pl.read_parquet(tmp_path / "scores.parquet")
+    assert (outcome.rows, outcome.scored, outcome.faults) == (5, 5, ())
+    assert table["enterprise_id"].to_list() == list(IDS[:5])
+    assert table["score"].to_list() == [600, 601, 602, 603, 604]
+    assert table["missing_departments"].to_list() == [["tax"]] * 5
+    assert table["fault"].null_count() == 5
+    assert (tmp_path / "scores.parquet").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, "scores.parquet"]
+
+
+def test_bad_ids_are_reported_by_row_and_the_others_scored(tmp_path: Path) -> None:
+    wrong = IDS[1][:-1] + ("0" if IDS[1][-1] != "0" else "1")
+    source = csv(tmp_path / "ids.csv", [IDS[0], wrong, IDS[2], "", IDS[0]])
+    bank = Bank()
+    outcome = score_portfolio(bank, source, tmp_path / "scores.parquet")
+    assert [fault.row for fault in outcome.faults] == [3, 5]
+    assert all(wrong not in fault.reason for fault in outcome.faults)
+    assert (outcome.rows, outcome.scored) == (5, 3)
+    assert bank.asked == [IDS[0], IDS[2]]  # an id that stands twice is asked about once
+    table = pl.read_parquet(tmp_path / "scores.parquet")
+    assert table["score"].to_list() == [600, None, 602, None, 600]
+
+
+def test_an_interrupted_portfolio_asks_nobody_a_second_time(tmp_path: Path) -> None:
+    source, out, bank = csv(tmp_path / "ids.csv", IDS), tmp_path / "scores.parquet", Bank()
+    bank.gone_after = 300
+    with pytest.raises(BureauUnreachable):
+        score_portfolio(bank, source, out)
+    assert not out.exists()
+    bank.gone_after = 10_000
+    seen: list[tuple[int, int]] = []
+    outcome = score_portfolio(bank, source, out, progress=lambda done, total: seen.append((done, total)))
+    assert outcome.scored == len(IDS)
+    assert bank.asked == list(IDS)
+    assert seen == [(done, len(IDS)) for done in range(1, len(IDS) + 1)]
+
+
+def test_the_same_portfolio_later_is_scored_anew(tmp_path: Path) -> None:
+    source, bank = csv(tmp_path / "ids.csv", IDS[:3]), Bank()
+    score_portfolio(bank, source, tmp_path / "january.parquet")
+    score_portfolio(bank, source, tmp_path / "february.parquet")
+    assert len(bank.asked) == 6
+
+
+def test_a_refusal_is_a_row_s_fault_and_an_earlier_score_is_a_score(tmp_path: Path) -> None:
+    bank = Bank()
+    refused = Problem(kind=problems.UNTRUSTED_KEY)
+    conflict = Problem(kind=problems.REQUEST_CONFLICT)
+    bank.faults = {
+        IDS[0]: ScoreRefused(refused),
+        IDS[1]: AnsweredWithAnotherSet(conflict, score_of(IDS[1], RequestId("a" * 32))),
+        IDS[2]: AnsweredWithAnotherSet(conflict, None),
+    }
+    outcome = score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:4]), tmp_path / "scores.parquet")
+    assert outcome.faults == (RowFault(row=2, reason="untrusted-key"), RowFault(row=4, reason="request-conflict"))
+    assert outcome.facts()["scored"] == 2
+
+
+def test_too_few_departments_stop_a_portfolio_for_now(tmp_path: Path) -> None:
+    bank = Bank()
+    bank.faults = {IDS[1]: ScoreRefused(Problem(kind=problems.TOO_FEW_DEPARTMENTS))}
+    source, out = csv(tmp_path / "ids.csv", IDS[:4]), tmp_path / "scores.parquet"
+    with pytest.raises(ScoreRefused):
+        score_portfolio(bank, source, out)
+    bank.faults = {}
+    assert score_portfolio(bank, source, out).scored == 4
+
+
+def test_nothing_is_asked_for_a_file_that_cannot_be_read_or_would_be_written_over(tmp_path: Path) -> None:
+    bank, out = Bank(), tmp_path / "scores.parquet"
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "other.csv").write_text("id\n1\n")
+    (tmp_path / "no.parquet").write_bytes(b"PAR1")
+    for name in ("missing.csv", "empty.csv", "other.csv", "no.parquet"):
+        with pytest.raises(PortfolioRefused):
+            score_portfolio(bank, tmp_path / name, out)
+    source = csv(tmp_path / "ids.csv", IDS[:2])
+    score_portfolio(bank, source, out)
+    with pytest.raises(PortfolioRefused, match="there already"):
+        score_portfolio(bank, source, out)
+    assert len(bank.asked) == 2
+
+
+def test_a_journal_of_another_portfolio_is_not_taken_up(tmp_path: Path) -> None:
+    bank, out = Bank(), tmp_path / "scores.parquet"
+    bank.gone_after = 1
+    with pytest.raises(BureauUnreachable):
+        score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:3]), out)
+    with pytest.raises(PortfolioRefused, match="journal"):
+        score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:4]), out)
+    journal = tmp_path / "scores.parquet.journal"
+    journal.write_bytes(b"[]")
+    with pytest.raises(PortfolioRefused, match="journal"):
+        score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:3]), out)
