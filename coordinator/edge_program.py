@@ -8,20 +8,17 @@ within a second, without a restart.
 
 import argparse
 import logging
-import ssl
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Final
 
 from coordinator.edge import edge_app
 from crypto.identifiers import Role
 from models.hosting.connection import Limits
+from models.hosting.door import Entrance
 from models.hosting.home import NodeHome
-from models.hosting.parties import Parties
 from models.hosting.passphrase import read_passphrase
 from models.hosting.server import serve
 from models.hosting.supervisor import Service
-from models.hosting.tls import server_context
 
 PARTICIPANTS: Final = frozenset({Role.DEPARTMENT, Role.BANK})
 # A SuperNode needs three: its loop, its heartbeats, and two transfers at a time on those of its loop.
@@ -30,16 +27,9 @@ _LIMITS: Final = Limits(connections=512, connections_of_a_party=16)
 
 def serve_edge(home: NodeHome, *, host: str, port: int, link: str, link_certificate: Path) -> None:
     """Serve until SIGTERM. Raises `TlsUnusable` and `ListenRefused`."""
-    parties = Parties(home.pins.documents, roles=PARTICIPANTS)
-
-    def context() -> ssl.SSLContext:
-        return server_context(*home.tls_identity(), parties.anchors())
-
-    def changed() -> Hashable:
-        return home.serial, parties.anchors()
-
+    entrance = Entrance(home, roles=PARTICIPANTS)
     app = edge_app(home.pins.documents, link=link, certificate_pem=link_certificate.read_bytes())
-    serve(app, host=host, port=port, context_factory=context, changed=changed, limits=_LIMITS)
+    serve(app, host=host, port=port, context_factory=entrance.context, changed=entrance.state, limits=_LIMITS)
 
 
 def edge_service(home: Path, *, host: str, port: int, link: str, link_certificate: Path) -> Service:

@@ -66,7 +66,7 @@ def _files(bundle: bytes) -> dict[str, bytes]:
                 raise BundleRefused("an app bundle with too much in it")
             # No more is inflated than a bundle may hold, whatever its directory says of the sizes.
             return {entry.filename: _read(archive, entry) for entry in entries}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as fault:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as fault:
         raise BundleRefused(f"an app bundle that cannot be read: {type(fault).__name__}") from None
 
 
