@@ -88,6 +88,11 @@ class OnlineRehearsal:
         """Obfuscators of a bank's key."""
         return LentPool(self._pools[key])
 
+    def fill(self) -> None:
+        """Wait until every bank's pool is full."""
+        for pool in self._pools.values():
+            pool.wait_until_full()
+
     def unused(self) -> int:
         """The row of an enterprise that nobody has asked about."""
         self._next += 1

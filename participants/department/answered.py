@@ -13,10 +13,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from crypto.errors import PeerError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
 from models.hosting.database import Database
 from models.hosting.statement import Prepared, driver_connection
+from participants.department.errors import AnsweredWithAnotherSet
 
 QUESTION_BYTES: Final = 16
 _AT_ONCE: Final = 10_000
@@ -42,7 +42,7 @@ class AnsweredSets:
     def claim(
         self, version: ModelVersion, bank: ParticipantId, ids: Sequence[EnterpriseId], departments: Sequence[str]
     ) -> None:
-        """Record that these are answered with this set; raises `PeerError` if one was answered with another."""
+        """Record that these are answered with this set; raises `AnsweredWithAnotherSet` if one was with another."""
         members = _digest_of_set(departments)
         # In one order everywhere: two lists that are claimed at once wait for each other and never in a circle.
         questions = sorted({_question(version, bank, name) for name in ids})
@@ -63,7 +63,7 @@ def claim_set(
     question, members = _question(version, bank, enterprise), _digest_of_set(departments)
     claimed = _CLAIM.run(connection, question=question, members=members).rowcount == 1
     if not claimed and _MEMBERS.run(connection, question=question).fetchone()[0] != members:
-        raise _another_set()
+        raise AnsweredWithAnotherSet
 
 
 def _claim_some(connection: Connection, questions: list[bytes], members: bytes) -> None:
@@ -80,7 +80,7 @@ def _claim_some(connection: Connection, questions: list[bytes], members: bytes) 
         return
     others = _OTHERS[dialect].format(marks=",".join("?" * len(questions)))
     if cursor.execute(others, values).fetchone()[0]:
-        raise _another_set()
+        raise AnsweredWithAnotherSet
 
 
 def _pairs(questions: list[bytes], members: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -93,10 +93,3 @@ def _question(version: ModelVersion, bank: ParticipantId, enterprise: Enterprise
 
 def _digest_of_set(departments: Sequence[str]) -> bytes:
     return hashlib.sha256("\n".join(departments).encode()).digest()
-
-
-def _another_set() -> PeerError:
-    return PeerError(
-        "an enterprise was already answered with another set of departments",
-        advice="ask again when the same departments are up, or under a new model version",
-    )

@@ -17,12 +17,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from crypto.errors import MaskContextReused, PeerError, ProtocolStateError
+from crypto.errors import MaskContextReused, ProtocolStateError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
 from models.hosting.database import Database
 from models.hosting.statement import Prepared
 from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from participants.department.answered import claim_set
+from participants.department.errors import RequestUsed
 
 KEPT_SECONDS: Final = 2 * MAXIMUM_LIFETIME_SECONDS
 """After its expiry. A clock may be set back by so much before a request could be used twice."""
@@ -86,7 +87,7 @@ class RequestRecord:
     def claim_request(self, digest: bytes, *, now: float) -> bytes | None:
         """Record a request's first use: none. For a repeated one, the answer that it was given.
 
-        Raises `PeerError` for a request that was used before and whose answer was not kept.
+        Raises `RequestUsed` for a request that was used before and whose answer was not kept.
         """
         connection = self.connection
         self._forget(connection, int(now) - KEPT_SECONDS)
@@ -94,7 +95,7 @@ class RequestRecord:
             return None
         answer = self._answer(connection, digest)
         if answer is None:
-            raise PeerError("a score request was used before", advice="The bank makes a new request.")
+            raise RequestUsed
         return answer
 
     def keep_answer(self, digest: bytes, answer: bytes) -> None:
@@ -110,7 +111,7 @@ class RequestRecord:
     def claim_set(
         self, version: ModelVersion, bank: ParticipantId, enterprise: EnterpriseId, departments: tuple[str, ...]
     ) -> None:
-        """Record with which set an enterprise is answered; raises `PeerError` if it was answered with another."""
+        """Record with which set an enterprise is answered; raises `AnsweredWithAnotherSet` if it was with another."""
         claim_set(self.connection, version, bank, enterprise, departments)
 
     def _forget(self, connection: Connection, before: int) -> None:

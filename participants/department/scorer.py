@@ -26,6 +26,7 @@ they learn can still compare sums over different sets; so can one bank over two 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -44,11 +45,13 @@ from participants.department.request_record import RequestRecord
 from participants.department.score_checks import CHECKS, RECORDED, Asked, masked_partial
 from participants.department.scored_model import KeysInForce, ScoredModel
 from participants.home import Home
+from participants.model_store import ModelStore
 
 __all__ = ["CHECKS", "Asked", "NewPool", "ObfuscatorSource", "Scorer", "Waiting", "masked_partial"]
 
 
 ANSWERS_AT_HAND: Final = 4096
+VERSION: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,12 @@ class Scorer:
         """The serial of the document under which this department answers."""
         return self._home.serial
 
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """The models that this department has a part of."""
+        models = self._home.directory / "models"
+        names = (ModelVersion(path.name) for path in models.iterdir() if VERSION.fullmatch(path.name))
+        return tuple(sorted(version for version in names if ModelStore(models, version).exists))
+
     def prepare(self, version: ModelVersion) -> None:
         """Read what a model needs and start to fill the pools of its banks, so that the first request need not wait."""
         self._model(version)
@@ -171,6 +180,10 @@ class Scorer:
         left = waiting.until - self._clock.now()
         seconds = left if timeout_seconds is None else min(left, timeout_seconds)
         return self.obfuscators.take(waiting.asked.bank, waiting.asked.key, timeout_seconds=seconds)
+
+    def expired(self, waiting: Waiting) -> bool:
+        """Whether the request's time is over."""
+        return self._clock.now() >= waiting.until
 
     def conclude(self, waiting: Waiting, obfuscator: Obfuscator) -> bytes:
         """Record the request, look the partial up, mask and encrypt it, keep the answer: all of this or nothing."""

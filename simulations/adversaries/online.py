@@ -35,8 +35,9 @@ def forged_requests(
 ) -> dict[ParticipantId, RelayedRequest]:
     """Requests in the name of `bank`, signed by whoever has `identity`, that may ask each department about another.
 
-    `of`: the departments of the model; `serials`: of the documents that they are asked under, 1 where it is left out. A dishonest bank makes them with its own identity and key, a bureau with those
-    that it put in a bank's place.
+    of: the departments of the model. serials: of the documents that they are asked under, 1 where it is left out.
+
+    A dishonest bank makes them with its own identity and key, a bureau with those that it put in a bank's place.
     """
     request_id = request_id or RequestId(secrets.token_hex(16))
     boxes = {
