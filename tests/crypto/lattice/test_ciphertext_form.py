@@ -36,7 +36,7 @@ def test_a_frame_gives_its_body_back(fingerprint: bytes, body: bytes) -> None:
     with pytest.raises(MalformedMessage):
         unframe(Kind.SUM, fingerprint, data, body_bytes=len(body) + 1)
     with pytest.raises(InvalidCiphertext):
-        unframe(Kind.SUM, bytes(31) + bytes([fingerprint[31] ^ 1]), frame(Kind.SUM, bytes(32), b""), body_bytes=0)
+        unframe(Kind.SUM, fingerprint[:31] + bytes([fingerprint[31] ^ 1]), data, body_bytes=len(body))
 
 
 def test_a_polynomial_that_is_zero_modulo_one_prime_is_transparent() -> None:
