@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Final
 
 from fastapi import FastAPI
@@ -27,12 +27,14 @@ from coordinator.home import BureauHome
 from coordinator.meters import GatewayMeters
 from coordinator.registry import ModelRegistry
 from coordinator.request_log import RequestLog
+from coordinator.run_service import RunService
 from coordinator.run_settings import BUREAU_VARIABLE
 from coordinator.scoring import AsyncScoreGateway
 from coordinator.settings import BureauSettings
 from coordinator.superlink import SuperLink
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId, Role
+from models.hosting.database import Database
 from models.hosting.door import Entrance, WayOut
 from models.hosting.metrics import HttpMeters, Metered
 from models.hosting.process import NodeProcess
@@ -48,10 +50,10 @@ def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
     """Serve until SIGTERM. Raises `SchemaOutdated`, `ListenRefused` and `TlsUnusable`."""
     database = open_database(home)
     gateway = Gateway(home, settings, ModelRegistry(database, clock=home.clock), RequestLog(database, clock=home.clock))
-    checks = {"database": lambda: database.check_schema() is None, "models": gateway.is_current}
+    checks = {"database": database.is_current, "models": gateway.is_current}
     with NodeProcess(settings, checks=checks) as process:
         if settings.training:
-            conduct_runs(home, settings, process)
+            process.keep(conduct_runs(home, settings, database, process))
         entrance = Entrance(home, roles={Role.BANK})
         guarded = entrance.guard(gateway.app(process), maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES)
         app = Metered(guarded, HttpMeters(process.registry), service="gateway", routes=ROUTES)
@@ -136,8 +138,10 @@ class Gateway:
             gateway.desk.serve(served)
 
 
-def conduct_runs(home: BureauHome, settings: BureauSettings, process: NodeProcess) -> None:
-    """Start Flower's side, and conduct the runs that stand in the database."""
+def conduct_runs(
+    home: BureauHome, settings: BureauSettings, database: Database, process: NodeProcess
+) -> AbstractContextManager[object]:
+    """Start Flower's side; what is returned conducts the runs that stand in the database."""
     link = SuperLink.prepare(home.directory / "superlink", port=settings.superlink_port)
     directory = home.directory.resolve()
     edge = edge_service(
@@ -148,3 +152,4 @@ def conduct_runs(home: BureauHome, settings: BureauSettings, process: NodeProces
         link_certificate=link.certificate,
     )
     process.look_after([*link.services(environment={BUREAU_VARIABLE: str(directory)}), edge])
+    return RunService(home, settings, database, link)

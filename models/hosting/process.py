@@ -13,6 +13,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
@@ -51,6 +52,10 @@ class NodeProcess:
         for service in services:
             self._supervisor.start(service)
             self._checks[service.name] = self._check_of(service)
+
+    def keep(self, context: AbstractContextManager[object]) -> None:
+        """Enter a context that is left when the node ends."""
+        self._stack.enter_context(context)
 
     def open_operations(self, checks: Mapping[str, Check] | None = None) -> None:
         """Answer /healthz, /readyz and /metrics from now on."""

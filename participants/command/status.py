@@ -19,7 +19,7 @@ def node_status(home: Home, records: Records) -> dict[str, Any]:
         "serial": home.serial,
         "keys": "a rotation is prepared" if home.next_document() is not None else "in use",
         "pinned": len(home.pins.names()),
-        "records": 0 if records.is_empty else records.count(),
+        "records": 0 if records.is_empty else records.table_store.current().rows,
         "models": sorted(path.parent.name for path in models.glob("*/facts.json")),
         "runs": waiting_runs(home),
     }

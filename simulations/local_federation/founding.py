@@ -15,7 +15,7 @@ from typing import Final
 from crypto.identifiers import ParticipantId, Role
 from simulations.federation_data import BankData, DepartmentData, FederationData
 from simulations.local_federation.operator import Operator, Say
-from simulations.local_federation.ports import free_ports
+from simulations.engines.ports import free_ports
 
 BUREAU: Final = ParticipantId("bureau")
 FILES: Final = "files"

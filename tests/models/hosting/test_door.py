@@ -18,7 +18,7 @@ from models.hosting.guard import caller_of
 from models.hosting.home import NodeHome
 from models.hosting.peer import MEDIA_TYPE
 from models.hosting.server import serve
-from simulations.local_federation.ports import free_ports
+from simulations.engines.ports import free_ports
 
 TAX, BUREAU = ParticipantId("tax"), ParticipantId("bureau")
 

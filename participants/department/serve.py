@@ -1,0 +1,69 @@
+"""A department's node, running: score requests in this process, its part in training in two processes beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from crypto.identifiers import Role, parse_participant_id
+from models.hosting.door import Entrance
+from models.hosting.metrics import HttpMeters, Metered
+from models.hosting.process import NodeProcess
+from models.hosting.server import serve
+from participants.department.database import open_database
+from participants.department.meters import ScorerMeters
+from participants.department.obfuscation import PoolSettings
+from participants.department.scorer import Scorer
+from participants.department.service import MAXIMUM_BODY_BYTES, PATHS, DepartmentService, department_app
+from participants.department.settings import DepartmentSettings
+from participants.department.store import DepartmentStore
+from participants.home import Home
+from participants.training import training_services
+
+
+def serve_department(home: Home, settings: DepartmentSettings) -> None:
+    """Serve until SIGTERM.
+
+    Raises `SchemaOutdated`, `ListenRefused`, `TlsUnusable`, and `UntrustedKey` if the bureau is not pinned.
+    """
+    database = open_database(home)
+    bureau = parse_participant_id(settings.bureau)
+    home.pins.document(bureau)
+    store = DepartmentStore(home.directory / "data")
+    checks = {
+        "database": database.is_current,
+        "bureau-pinned": lambda: bureau in home.pins.names(),
+        "data": lambda: not store.is_empty,
+    }
+    pools = PoolSettings(
+        capacity=settings.obfuscator_capacity,
+        refill_below=settings.obfuscator_low,
+        idle_seconds=settings.obfuscator_idle_seconds,
+    )
+    with (
+        Scorer(home, clock=home.clock, new_pool=pools) as scorer,
+        NodeProcess(settings, checks=checks) as process,
+    ):
+        meters = ScorerMeters(process.registry, scorer.obfuscators.levels)
+        service = DepartmentService(scorer, bureau=bureau, meters=meters, threads=settings.scoring_threads)
+        if settings.fleet_address:
+            process.look_after(training_services(home.directory, **settings.training()))
+        process.open_operations(service.checks())
+
+        @asynccontextmanager
+        async def until_the_end(_app: FastAPI) -> AsyncIterator[None]:
+            yield
+            service.close()
+
+        entrance = Entrance(home, roles={Role.BUREAU})
+        guarded = entrance.guard(department_app(service, lifespan=until_the_end), maximum_body_bytes=MAXIMUM_BODY_BYTES)
+        serve(
+            Metered(guarded, HttpMeters(process.registry), service="department", routes=PATHS),
+            host=settings.listen_host,
+            port=settings.listen_port,
+            context_factory=entrance.context,
+            changed=entrance.state,
+            limits=process.limits,
+        )
