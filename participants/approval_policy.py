@@ -16,9 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from crypto.identifiers import ParticipantId
+from models.hosting.files import private_file
 from models.wire.plan import RunPlan
 from participants.errors import PolicyRefused
-from participants.keys import private_file
 
 POLICY_FILE: Final = "approval.toml"
 ANY: Final = "any"

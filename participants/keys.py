@@ -16,11 +16,7 @@ from crypto.labels import Label, labelled
 from crypto.lattice.keys import BankLatticeKey, LatticePublicKey
 from crypto.lattice.parameters import ADDITION, INNER_PRODUCT
 from crypto.paillier import BankPaillierKey
-from models.hosting.files import private_file
 from models.wire.codec import Blob, WireMessage
-
-__all__ = ["BankKeys", "LatticeKeys", "PublicBankKeys", "private_file"]
-
 
 PAILLIER_FILE: Final = "paillier"
 LATTICE_TRAINING_FILE: Final = "lattice-training"

@@ -20,6 +20,7 @@ from crypto.lattice.parameters import ADDITION
 from crypto.lattice.workers import LatticeWorkers
 from models.additive import Block
 from models.block_file import block_from_bytes
+from models.hosting.files import private_file
 from models.scorecard import PointsScale
 from models.wire.envelope import post
 from models.wire.plan import require_enough_departments
@@ -35,7 +36,6 @@ from models.wire.steps import Step
 from models.wire.training import Turn
 from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
-from participants.keys import private_file
 from participants.model_store import ModelStore
 from participants.run import Run
 
