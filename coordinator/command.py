@@ -134,9 +134,5 @@ def serve(*, home: HomeOption = HERE) -> None:
 
 _trust = TrustCommands(open_home)
 _keys = KeyCommands(open_home, lambda home: Database(database_url(home.directory), SCHEMA))
-app.command()(_trust.document)
-app.command("admit")(_trust.pin)
-app.command("remove")(_trust.unpin)
-app.command()(_trust.pins)
-app.command()(_keys.rotate)
-app.command()(_keys.migrate)
+_trust.add_to(app, pin="admit", unpin="remove")
+_keys.add_to(app)

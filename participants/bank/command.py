@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 
-from crypto.identifiers import EnterpriseId, Role
+from crypto.identifiers import ModelVersion, Role
 from models.hosting.command.founding import AddressOption, NameArgument, SetOption, TitleOption
 from models.hosting.command.keys import KeyCommands
 from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
 from models.hosting.command.trust import TrustCommands
+from models.hosting.passphrase import read_passphrase
 from participants.bank.settings import BankSettings
 from participants.command.founding import initialise, open_home_of
 from participants.command.runs import RunCommands
 from participants.home import Home
 from participants.node_database import node_database
+
+if TYPE_CHECKING:
+    from participants.bank.client import BankClient
+
+ModelOption = Annotated[str | None, typer.Option(help="by which model", show_default="the one that there is")]
+SOME_NOT_SCORED = 4
 
 app = typer.Typer(help="A bank's node: found it, import labels, approve runs, ask for scores.", no_args_is_help=True)
 
@@ -26,6 +34,20 @@ app = typer.Typer(help="A bank's node: found it, import labels, approve runs, as
 def open_home(directory: Path) -> Home:
     """The bank's home in `directory`."""
     return open_home_of(Role.BANK, directory)
+
+
+def open_client(directory: Path, model: str | None) -> BankClient:
+    """The bank's client, as its settings say."""
+    from participants.bank.client import BankClient
+
+    settings = BankSettings.read(directory)
+    return BankClient.open(
+        directory,
+        passphrase=read_passphrase(),
+        model_version=None if model is None else ModelVersion(model),
+        at_once=settings.requests_at_once,
+        answer_seconds=settings.answer_seconds,
+    )
 
 
 @app.command()
@@ -82,34 +104,30 @@ def score(
     enterprise_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="unified social credit codes")],
     *,
     explain: Annotated[bool, typer.Option("--explain", help="show which points come from where")] = False,
+    model: ModelOption = None,
     home: HomeOption = HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for scores. Only this bank can read them."""
-    from participants.bank.client import BankClient
+    """Ask for scores. Only this bank can read them. Exit code 4 if one could not be had."""
+    from participants.bank.score_request import Score
     from participants.bank.score_table import explanation_rows, score_row
 
-    rows, reasons = [], []
-    with BankClient.open(home) as bank:
-        for text in enterprise_ids:
-            found = bank.score(EnterpriseId(text))
-            rows.append(score_row(found))
-            reasons.append(explanation_rows(bank.explain(found)) if explain else [])
+    with open_client(home, model) as bank:
+        results = bank.score_many(enterprise_ids)
+        rows = [score_row(name, result) for name, result in zip(enterprise_ids, results, strict=True)]
+        for row, result in zip(rows, results, strict=True) if explain else ():
+            row["points_by_part"] = explanation_rows(bank.explain(result)) if isinstance(result, Score) else []
     if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    row | ({"points_by_participant": why} if explain else {})
-                    for row, why in zip(rows, reasons, strict=True)
-                ]
-            )
-        )
-        return
-    show_rows(rows, as_json=False, nothing="")
-    for row, why in zip(rows, reasons, strict=True):
-        if why:
-            typer.echo(f"\n{row['enterprise_id']}")
-            show_rows(why, as_json=False, nothing="")
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+    else:
+        parts = [(row["enterprise_id"], row.pop("points_by_part", [])) for row in rows]
+        show_rows(rows, as_json=False, nothing="")
+        for name, lines in parts:
+            if lines:
+                typer.echo(f"\n{name}")
+                show_rows(lines, as_json=False, nothing="")
+    if any(row["fault"] for row in rows):
+        raise typer.Exit(SOME_NOT_SCORED)
 
 
 @app.command()
@@ -117,14 +135,14 @@ def portfolio(
     file: Annotated[Path, typer.Argument(help="a CSV or Parquet file with a column enterprise_id")],
     *,
     out: Annotated[Path, typer.Option(help="the Parquet file to write")],
+    model: ModelOption = None,
     home: HomeOption = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Score all enterprises of a file. Stopped and started again, it goes on where it was."""
-    from participants.bank.client import BankClient
     from participants.bank.portfolio import score_portfolio
 
-    with BankClient.open(home) as bank, Progress(transient=True) as bar:
+    with open_client(home, model) as bank, Progress(transient=True, console=Console(stderr=True)) as bar:
         task = bar.add_task("scores", total=None)
         outcome = score_portfolio(
             bank, file, out, progress=lambda done, total: bar.update(task, completed=done, total=total)
@@ -142,7 +160,6 @@ def serve(*, home: HomeOption = HERE) -> None:
 
 _runs, _trust = RunCommands(open_home), TrustCommands(open_home)
 _keys = KeyCommands(open_home, lambda home: node_database(home.directory, Role.BANK))
-for _command in (_runs.show, _runs.approve, _runs.refuse, _trust.document, _trust.pin, _trust.unpin, _trust.pins):
-    app.command()(_command)
-for _command in (_keys.rotate, _keys.migrate):
-    app.command()(_command)
+_runs.add_to(app)
+_trust.add_to(app)
+_keys.add_to(app)

@@ -25,6 +25,12 @@ class RunCommands:
     def __init__(self, open_home: Callable[[Path], Home]) -> None:
         self._open_home = open_home
 
+    def add_to(self, app: typer.Typer) -> None:
+        """Add the commands to a role's."""
+        app.command()(self.show)
+        app.command()(self.approve)
+        app.command()(self.refuse)
+
     def show(self, run: RunArgument, *, home: HomeOption = HERE, as_json: AsJson = False) -> None:
         """Show what a run is for, who takes part, which features it uses, and what it would give away."""
         summary = Approvals.open(self._open_home(home)).show(run)

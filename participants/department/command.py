@@ -85,7 +85,6 @@ def serve(*, home: HomeOption = HERE) -> None:
 
 _runs, _trust = RunCommands(open_home), TrustCommands(open_home)
 _keys = KeyCommands(open_home, lambda home: node_database(home.directory, Role.DEPARTMENT))
-for _command in (_runs.show, _runs.approve, _runs.refuse, _trust.document, _trust.pin, _trust.unpin, _trust.pins):
-    app.command()(_command)
-for _command in (_keys.rotate, _keys.migrate):
-    app.command()(_command)
+_runs.add_to(app)
+_trust.add_to(app)
+_keys.add_to(app)

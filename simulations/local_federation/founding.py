@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from crypto.identifiers import ParticipantId, Role
+from simulations.engines.ports import free_ports
 from simulations.federation_data import BankData, DepartmentData, FederationData
 from simulations.local_federation.operator import Operator, Say
-from simulations.engines.ports import free_ports
 
 BUREAU: Final = ParticipantId("bureau")
 FILES: Final = "files"

@@ -25,6 +25,11 @@ class KeyCommands:
         self._open_home = open_home
         self._open_database = open_database
 
+    def add_to(self, app: typer.Typer) -> None:
+        """Add the commands to a role's."""
+        app.command()(self.rotate)
+        app.command()(self.migrate)
+
     def rotate(
         self,
         parts: Annotated[list[str] | None, typer.Argument(help="tls, identity; at a bank also paillier")] = None,

@@ -37,6 +37,13 @@ class TrustCommands:
     def __init__(self, open_home: OpenHome) -> None:
         self._open_home = open_home
 
+    def add_to(self, app: typer.Typer, *, pin: str = "pin", unpin: str = "unpin") -> None:
+        """Add the commands to a role's, two of them under the names that the role has for them."""
+        app.command()(self.document)
+        app.command(pin)(self.pin)
+        app.command(unpin)(self.unpin)
+        app.command()(self.pins)
+
     def document(
         self,
         *,
