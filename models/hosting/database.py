@@ -44,7 +44,7 @@ _NAMES: Final = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-_WRITES: Final = "yurong_writes"
+_READS_ONE_STATE: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 def new_metadata() -> MetaData:
@@ -62,10 +62,8 @@ class Database:
         parsed = _parse(url)
         self.schema = schema
         self._file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
-        engine = _sqlite(self._file) if self._file is not None else _postgresql(parsed)
+        self._engine = _sqlite(self._file) if self._file is not None else _postgresql(parsed)
         self._turns = threading.Lock()
-        self._writing = engine.execution_options(**{_WRITES: True})
-        self._reading = engine.execution_options(**{_WRITES: False})
 
     @property
     def identity(self) -> tuple[int, int] | None:
@@ -79,18 +77,22 @@ class Database:
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
-        return self._writing.dialect.name
+        return self._engine.dialect.name
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Begin a transaction that writes: it is on disk when this ends well, and nothing of it is if it does not."""
-        with self._turn(), _reported(), self._writing.begin() as connection:
+        with self._turn(), _reported(), self._engine.connect() as connection, connection.begin():
+            if self._file is not None:
+                driver_connection(connection).execute("BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Begin a transaction that only reads, and sees the database as it was at one moment."""
-        with _reported(), self._reading.begin() as connection:
+        first = "BEGIN" if self._file is not None else _READS_ONE_STATE
+        with _reported(), self._engine.connect() as connection, connection.begin():
+            driver_connection(connection).execute(first)
             yield connection
 
     @contextmanager
@@ -123,9 +125,17 @@ class Database:
         with self.reading() as connection:
             check_schema(connection, self.schema)
 
+    def is_current(self) -> bool:
+        """Whether it answers, with the tables of this release; for a node's readiness."""
+        try:
+            self.check_schema()
+        except DatabaseUnusable:
+            return False
+        return True
+
     def close(self) -> None:
         """Close all connections."""
-        self._writing.dispose()
+        self._engine.dispose()
 
 
 def database_url(directory: Path) -> str:
@@ -157,33 +167,20 @@ def _sqlite(path: Path) -> Engine:
     url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": WAIT_SECONDS}, paramstyle="named")
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_on_sqlite)
     return engine
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin_on_sqlite` says; also those that make tables
+    connection.isolation_level = None  # a transaction begins where `Database` says; also one that makes tables
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -65536"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_on_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options()[_WRITES]
-    driver_connection(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _postgresql(url: URL) -> Engine:
     waits = f"-c lock_timeout={WAIT_SECONDS}s"
-    engine = create_engine(
+    return create_engine(
         url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_SECONDS, "options": waits}
     )
-    event.listen(engine, "begin", _begin_on_postgresql)
-    return engine
-
-
-def _begin_on_postgresql(connection: Connection) -> None:
-    if not connection.get_execution_options()[_WRITES]:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def _make_private(path: Path) -> None:
