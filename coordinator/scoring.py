@@ -185,8 +185,10 @@ class ScoreDesk:
 class ScoreGateway:
     """The bureau's side for departments of this process."""
 
-    def __init__(self, models: Iterable[ServedModel], carrier: DepartmentPost) -> None:
-        self.desk = ScoreDesk(models)
+    def __init__(
+        self, models: Iterable[ServedModel], carrier: DepartmentPost, document: DocumentInForce | None = None
+    ) -> None:
+        self.desk = ScoreDesk(models, document)
         self._carrier = carrier
 
     def offer(self, request: OfferRequest) -> Offer:

@@ -87,7 +87,7 @@ class OnlineFederation:
         self.down = set(down)
         self._recorder = recorder
         time_source = clock or SystemClock()
-        opened = {name: Home.open(path) for name, path in homes.items()}
+        opened = {name: Home.open(path, clock=time_source) for name, path in homes.items()}
         self.client = ScoreClient(opened[bank], version, clock=time_source)
         model = served_model(opened[bank], version)
         self.scorers = {
@@ -95,7 +95,9 @@ class OnlineFederation:
             for name in model.departments
             if name in opened
         }
-        self.gateway = ScoreGateway([model], LocalPost(self.scorers, recorder, self.down))
+        # The bureau pins banks as departments do.
+        pinned = next(opened[name] for name in self.scorers).pins.document
+        self.gateway = ScoreGateway([model], LocalPost(self.scorers, recorder, self.down), pinned)
 
     def __enter__(self) -> Self:
         return self

@@ -57,10 +57,11 @@ class OnlineRehearsal:
             directory, departments=4, banks=2, enterprise_ids=make_enterprise_ids(rng, enterprises), rng=rng
         )
         self.clock = SetClock()
+        self._pools: dict[PaillierPublicKey, ObfuscatorPool] = {}
         self.keys: dict[ParticipantId, BankPaillierKey] = {
             bank: self.home(bank).bank_keys().paillier for bank in self.drawn.banks
         }
-        self._pools = {key.public: ObfuscatorPool(key, capacity=16) for key in self.keys.values()}
+        self._pools |= {key.public: ObfuscatorPool(key, capacity=16) for key in self.keys.values()}
         self._next = 0
 
     def __enter__(self) -> Self:
@@ -82,10 +83,12 @@ class OnlineRehearsal:
 
     def home(self, name: ParticipantId) -> Home:
         """A participant's home."""
-        return Home.open(self.drawn.homes[name])
+        return Home.open(self.drawn.homes[name], clock=self.clock)
 
     def pool(self, key: PaillierPublicKey) -> LentPool:
         """Obfuscators of a bank's key."""
+        if key not in self._pools:
+            self._pools[key] = ObfuscatorPool(key, capacity=4)
         return LentPool(self._pools[key])
 
     def fill(self) -> None:
@@ -116,6 +119,12 @@ class OnlineRehearsal:
     def scorer(self, department: ParticipantId) -> Scorer:
         """One department."""
         return Scorer(self.home(department), clock=self.clock, new_pool=self.pool)
+
+    def exchange_keys(self, name: ParticipantId, *parts: str) -> None:
+        """Have a participant make new keys, and everybody else pin them. It does not use them yet."""
+        document = self.home(name).prepare_rotation(parts)
+        for other in self.drawn.homes.keys() - {name}:
+            self.home(other).pins.pin(document)
 
     def offer(self, *without: ParticipantId) -> Offer:
         """What the bureau offers when some are down."""
