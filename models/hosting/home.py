@@ -122,6 +122,13 @@ class NodeHome(KeptKeys):
         home.tidy()
         return home
 
+    def serials(self) -> tuple[int, ...]:
+        """As `KeptKeys.serials`; private keys whose time of grace is over by now are removed."""
+        state = self._sets.state()
+        if state != state.without_expired(self.clock.now()):
+            self.tidy()
+        return super().serials()
+
     def prepare_rotation(self, parts: Collection[str], *, address: str | None = None, above: int = 0) -> bytes:
         """Make new keys for `parts` (of `rotatable`) and the document that names them; return what to hand over.
 
@@ -174,7 +181,7 @@ class NodeHome(KeptKeys):
             self.next_document_path.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Remove keys whose time of grace is over, and what interrupted changes left. A node does so now and then."""
+        """Remove keys whose time of grace is over, and what interrupted changes left."""
         if self._is_untidy():
             with self._changing() as state:
                 if state.next is not None:

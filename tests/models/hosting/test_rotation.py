@@ -100,9 +100,10 @@ def test_previous_keys_are_removed_when_their_time_is_over(home: NodeHome, clock
     home.prepare_rotation({"identity"})
     home.finish_rotation()
     home.tidy()
+    assert list(home.identities()) == [2, 1]
     assert (home.directory / "keys" / "1").exists()
     clock.time += GRACE_SECONDS
-    NodeHome.open(home.directory, clock=clock)
+    assert list(home.identities()) == [2]
     assert sorted(path.name for path in (home.directory / "keys").iterdir()) == ["2", "state.json"]
     with pytest.raises(ProtectionUnavailable):
         home.private_bytes("identity", serial=1)
