@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -28,20 +28,13 @@ from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
 from models.hosting import problems
 from models.hosting.errors import RequestRefused
+from models.hosting.guard import caller_of
+from models.hosting.openapi import message_body, message_responses
 from models.hosting.peer import MEDIA_TYPE
-from models.wire.codec import WireMessage
 from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer, ScoreRequest
 
 ANSWERED: Final = "answered"
 """The outcome of a score request that came to a score."""
-
-_TEXT: Final = {"type": "string"}
-_PROBLEM: Final = {
-    "type": "object",
-    "properties": {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT},
-    "required": ["type", "title", "status", "detail", "advice"],
-    "additionalProperties": False,
-}
 
 
 class RequestRecord(Protocol):
@@ -156,8 +149,8 @@ def gateway_app(service: GatewayService, *, background: Background | None = None
             summary=(handler.__doc__ or "").strip(),
             response_class=Response,
             response_model=None,
-            openapi_extra={"requestBody": {"required": True, "content": _content(request_type)}},
-            responses=_responses(reply_type),
+            openapi_extra=message_body(request_type.__doc__ or "", request_type.MAXIMUM_BYTES),
+            responses=message_responses(reply_type.__doc__ or "", reply_type.MAXIMUM_BYTES),
         )
     return app
 
@@ -166,7 +159,7 @@ def _endpoint(meters: GatewayMeters, handler: _Handler, maximum_bytes: int) -> C
     async def endpoint(request: Request) -> Response:
         data, reply = await _read(request, maximum_bytes), b""
         try:
-            reply = await handler(request.scope["state"]["caller"], data)
+            reply = await handler(caller_of(request.scope), data)
         finally:
             meters.with_banks(_head_bytes(request) + len(data), len(reply))
         return Response(reply, media_type=MEDIA_TYPE)
@@ -186,18 +179,3 @@ async def _read(request: Request, maximum_bytes: int) -> bytes:
 
 def _head_bytes(request: Request) -> int:
     return len(request.url.path) + sum(len(name) + len(value) + 4 for name, value in request.headers.raw)
-
-
-def _content(message: type[WireMessage]) -> dict[str, Any]:
-    """How OpenAPI says it: bytes, in the form that `models.wire.codec` describes."""
-    schema = {"type": "string", "format": "binary", "minLength": 1, "maxLength": message.MAXIMUM_BYTES}
-    return {MEDIA_TYPE: {"schema": {**schema, "description": message.__doc__ or message.__name__}}}
-
-
-def _responses(reply_type: type[WireMessage]) -> dict[int | str, dict[str, Any]]:
-    """The answer, and every status that a problem of the table may have."""
-    statuses = sorted({kind.status for kind in problems.KINDS.values()})
-    refused: dict[str, Any] = {"description": "A problem (RFC 9457); its types are in docs/problems.md."}
-    refused |= {"content": {problems.MEDIA_TYPE: {"schema": _PROBLEM}}}
-    answers: dict[int | str, dict[str, Any]] = dict.fromkeys(statuses, refused)
-    return {200: {"description": "The answer.", "content": _content(reply_type)}} | answers

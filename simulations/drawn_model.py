@@ -6,7 +6,7 @@ table of partials, a bank's book with one feature and the block for it. Tests an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +79,13 @@ def draw_federation(
     enterprise_ids: Sequence[EnterpriseId],
     rng: np.random.Generator,
     run_id: str = "drawn",
+    addresses: Mapping[str, str] | None = None,
 ) -> DrawnFederation:
-    """Make the homes below `directory`, introduce them to each other, and give each its part of a drawn model."""
-    homes = _homes(directory, departments, banks)
+    """Make the homes below `directory`, introduce them to each other, and give each its part of a drawn model.
+
+    addresses: by name, of those that are to have a certificate.
+    """
+    homes = _homes(directory, departments, banks, addresses or {})
     of_role = {role: tuple(sorted(name for name in homes if homes[name].role is role)) for role in Role}
     plan = _plan(run_id, of_role[Role.DEPARTMENT], of_role[Role.BANK])
     _introduce(homes, plan)
@@ -119,11 +123,17 @@ def draw_federation(
     )
 
 
-def _homes(directory: Path, departments: int, banks: int) -> dict[ParticipantId, Home]:
+def _homes(directory: Path, departments: int, banks: int, addresses: Mapping[str, str]) -> dict[ParticipantId, Home]:
     names = [(f"department-{i:02d}", Role.DEPARTMENT) for i in range(1, departments + 1)]
     names += [(f"bank-{i:02d}", Role.BANK) for i in range(1, banks + 1)]
     homes = {
-        ParticipantId(name): Home.create(directory / name, participant_id=ParticipantId(name), role=role, title=name)
+        ParticipantId(name): Home.create(
+            directory / name,
+            participant_id=ParticipantId(name),
+            role=role,
+            title=name,
+            address=addresses.get(name, ""),
+        )
         for name, role in names
     }
     pin_everybody(homes)

@@ -1,0 +1,197 @@
+"""A bureau and departments that answer over TLS on the loopback, each in a thread, with a model that was drawn.
+
+The code is the nodes' own from the sockets to the databases, but for the registry: the bureau is told its one model.
+Certificates, pins, signatures, guards and rotations are real. A department can be stopped and started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
+
+from coordinator.database import open_database
+from coordinator.fan_out import DEADLINE_SECONDS, FanOut
+from coordinator.gateway import GatewayService, gateway_app
+from coordinator.home import BureauHome
+from coordinator.meters import GatewayMeters
+from coordinator.request_log import RequestLog
+from coordinator.scoring import AsyncScoreGateway
+from crypto.identifiers import EnterpriseId, ParticipantId, Role
+from models.enterprise_id import make_enterprise_ids
+from models.hosting.door import Entrance, WayOut
+from models.hosting.home import NodeHome
+from models.hosting.server import serve
+from models.wire.online import ScoreRequest
+from participants.department.meters import ScorerMeters
+from participants.department.obfuscation import NewPool, PoolSettings
+from participants.department.scorer import Scorer
+from participants.department.service import MAXIMUM_BODY_BYTES, DepartmentService, department_app
+from participants.home import Home
+from simulations.drawn_model import draw_federation
+from simulations.engines.ports import free_ports
+from simulations.online import served_model
+
+BUREAU: Final = ParticipantId("bureau")
+_HOST: Final = "127.0.0.1"
+_START_SECONDS: Final = 20.0
+
+
+class ServedNode:
+    """One HTTPS server in a thread, from its making to `stop`."""
+
+    def __init__(self, app: ASGIApp, entrance: Entrance, port: int) -> None:
+        self._stop, ready = threading.Event(), threading.Event()
+        self._thread = threading.Thread(
+            target=serve,
+            args=(app,),
+            kwargs={
+                "host": _HOST,
+                "port": port,
+                "context_factory": entrance.context,
+                "changed": entrance.state,
+                "on_ready": lambda _port: ready.set(),
+                "stop": self._stop,
+            },
+            daemon=True,
+        )
+        self._thread.start()
+        if not ready.wait(_START_SECONDS):
+            raise TimeoutError("a node did not start")
+
+    def stop(self) -> None:
+        """Finish what is under way and close the port."""
+        self._stop.set()
+        self._thread.join()
+
+
+class OnlineNodes:
+    """A bureau, departments and homes of banks below `directory`. A context manager."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        departments: int = 3,
+        banks: int = 2,
+        enterprises: int = 100,
+        new_pool: NewPool | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        rng = np.random.default_rng(11)
+        names = [f"department-{i:02d}" for i in range(1, departments + 1)]
+        names += [f"bank-{i:02d}" for i in range(1, banks + 1)] + [BUREAU]
+        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        addresses = {name: f"https://{_HOST}:{port}" for name, port in self._ports.items()}
+        self.drawn = draw_federation(
+            directory,
+            departments=departments,
+            banks=banks,
+            enterprise_ids=make_enterprise_ids(rng, enterprises),
+            rng=rng,
+            addresses=addresses,
+        )
+        self.bureau = BureauHome.create(
+            directory / BUREAU, participant_id=BUREAU, role=Role.BUREAU, title="Bureau", address=addresses[BUREAU]
+        )
+        for path in self.drawn.homes.values():
+            _pin_each_other(self.bureau, Home.open(path))
+        self.log = RequestLog(open_database(self.bureau))
+        self._new_pool = new_pool or PoolSettings(capacity=8, refill_below=4)
+        self._deadline_seconds = deadline_seconds
+        self._up: Callable[[], Mapping[ParticipantId, int]] = dict
+        self._nodes: dict[ParticipantId, ServedNode] = {}
+
+    def __enter__(self) -> Self:
+        for name in (*self.drawn.departments, BUREAU):
+            self.start(name)
+        self.wait_until_up(*self.drawn.departments)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in tuple(self._nodes):
+            self.stop(name)
+
+    def home(self, name: ParticipantId) -> Home:
+        """A participant's home."""
+        return Home.open(self.drawn.homes[name])
+
+    def enterprise(self, row: int) -> EnterpriseId:
+        """The enterprise of a row."""
+        return self.drawn.enterprise_ids[row]
+
+    def start(self, name: ParticipantId) -> None:
+        """Start a node that is not running."""
+        app, entrance = self._bureau() if name == BUREAU else self._department(name)
+        self._nodes[name] = ServedNode(app, entrance, self._ports[name])
+
+    def stop(self, name: ParticipantId) -> None:
+        """Stop a node."""
+        self._nodes.pop(name).stop()
+
+    def wait_until_up(self, *departments: ParticipantId) -> None:
+        """Return when the bureau offers these departments and no others."""
+        until = time.monotonic() + _START_SECONDS
+        while set(self._up()) != set(departments):
+            if time.monotonic() > until:
+                raise TimeoutError("departments did not come or go")
+            time.sleep(0.02)
+
+    def _department(self, name: ParticipantId) -> tuple[ASGIApp, Entrance]:
+        home = self.home(name)
+        scorer = Scorer(home, clock=home.clock, new_pool=self._new_pool)
+        service = DepartmentService(
+            scorer, bureau=BUREAU, meters=ScorerMeters(CollectorRegistry(), scorer.obfuscators.levels)
+        )
+
+        @asynccontextmanager
+        async def background(_app: FastAPI) -> AsyncIterator[None]:
+            yield
+            service.close()
+            scorer.close()
+
+        entrance = Entrance(home, roles={Role.BUREAU})
+        app = department_app(service, lifespan=background)
+        return entrance.guard(app, maximum_body_bytes=MAXIMUM_BODY_BYTES), entrance
+
+    def _bureau(self) -> tuple[ASGIApp, Entrance]:
+        home, meters = BureauHome.open(self.bureau.directory), GatewayMeters(CollectorRegistry())
+        way_out = WayOut(home)
+        fan_out = FanOut(
+            lambda name: way_out.peer(name, traffic=meters.with_departments),
+            on_change=meters.department_is,
+            answered=meters.answered,
+            deadline_seconds=self._deadline_seconds,
+        )
+        self._up = lambda: fan_out.probe.known_up(model)
+        model = served_model(self.home(self.drawn.banks[0]), self.drawn.version)
+        gateway = AsyncScoreGateway([model], fan_out, home.pins.document)
+        service = GatewayService(gateway, record=self.log, meters=meters)
+
+        @asynccontextmanager
+        async def background(_app: FastAPI) -> AsyncIterator[None]:
+            probing = asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models))
+            yield
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+            await fan_out.close()
+            await service.close()
+
+        entrance = Entrance(home, roles={Role.BANK})
+        app = gateway_app(service, background=background)
+        return entrance.guard(app, maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES), entrance
+
+
+def _pin_each_other(one: NodeHome, other: NodeHome) -> None:
+    """As if fingerprints had been compared by telephone."""
+    for home, peer in ((one, other), (other, one)):
+        home.pins.pin(peer.hand_over(), fingerprint=peer.identity().public.fingerprint())
