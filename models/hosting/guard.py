@@ -28,6 +28,7 @@ from models.hosting.problems import (
     BODY_TOO_SLOW,
     LENGTH_REQUIRED,
     MALFORMED,
+    NOT_READY,
     Problem,
     problem_of,
     send_problem,
@@ -141,6 +142,11 @@ class Guard:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            # The server ends and this took too long. The caller may ask again with the same bytes.
+            if not started:
+                await send_problem(scope, send, Problem(kind=NOT_READY), close=True)
+            raise
         except Exception as error:  # noqa: BLE001 - whatever the app let out: no text of it may reach anybody
             problem = _refusal(error)
             if not started:

@@ -273,8 +273,8 @@ _BY_ERROR: Final[dict[type[BaseException], ProblemKind]] = {
     ProtectionUnavailable: TOO_FEW_DEPARTMENTS,
     TimeoutError: DEADLINE_EXCEEDED,
 }
-# Of what hosting must not import, by name: it knows nothing of credit.
-_BY_NAME: Final = {"InvalidEnterpriseId": INVALID_ENTERPRISE_ID}
+# What hosting must not import, by name: it knows nothing of credit, and no FastAPI.
+_BY_NAME: Final = {"InvalidEnterpriseId": INVALID_ENTERPRISE_ID, "RequestValidationError": MALFORMED}
 _BY_STATUS: Final = {
     kind.status: kind for kind in (MALFORMED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, UNSUPPORTED_MEDIA_TYPE)
 }

@@ -35,7 +35,6 @@ from typing import Any, Final, Self, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from crypto.errors import YurongError
 from models.hosting.connection import Connection, Limits
 from models.hosting.errors import ListenRefused
 
@@ -70,7 +69,7 @@ class ContextSwitch:
                 return
             # Opening a sealed key takes a key derivation.
             self.current = await asyncio.to_thread(self._factory)
-        except (YurongError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is the matter with a file, the service goes on
             _LOG.error("certificates unusable", extra={"error": error})
             return
         self._seen = seen
@@ -172,6 +171,7 @@ def _server(
         ws="none",
         interface="asgi3",
         log_config=None,
+        log_level="warning",
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -262,6 +262,25 @@ def test_pins_that_cannot_be_read_refuse_everybody(world: Any, caplog: pytest.Lo
     assert caplog.messages == ["request failed"]
 
 
+def test_what_is_broken_off_at_the_end_may_be_asked_again(world: Any) -> None:
+    async def slow(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+        await asyncio.sleep(3600)
+
+    async def end(exchange: Exchange) -> None:
+        parts = {"verifier": world.verifier(), "parties": world.parties, "maximum_body_bytes": 1000}
+        guard = Guard(slow, **parts)
+        task = asyncio.create_task(guard(exchange.scope, exchange.receive, exchange.send))  # type: ignore[arg-type]
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    exchange = request(world)
+    asyncio.run(end(exchange))
+    assert exchange.problem == "not-ready"
+
+
 def test_an_answer_that_fails_in_the_middle_is_cut_and_a_whole_one_stays(world: Any) -> None:
     exchange = request(world)
     with pytest.raises(guard_module._Broken) as caught:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from hypothesis import given
+from fastapi.exceptions import RequestValidationError
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -70,6 +71,7 @@ def test_a_problem_reads_back() -> None:
         (errors.SchemaOutdated("x"), "not-ready"),
         (errors.BodyRefused(problems.BODY_TOO_LARGE), "body-too-large"),
         (TimeoutError("x"), "deadline-exceeded"),
+        (RequestValidationError([]), "malformed"),
         (YurongError("x"), "internal"),
         (ValueError("x"), "internal"),
         (asyncio.CancelledError(), "internal"),
@@ -133,6 +135,7 @@ def test_a_problem_under_another_status_or_media_type_is_unexplained() -> None:
     assert remote_problem(503, "text/html", body).problem.slug == "unexplained"
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=300)
     | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps).map(str.encode)

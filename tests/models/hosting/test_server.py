@@ -137,6 +137,11 @@ def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.hosting.server.LOOK_TICKS", 1)
+
+
 @pytest.fixture(scope="module")
 def service(new_world: Any) -> Iterator[Service]:
     """One for all who leave it as it is."""
