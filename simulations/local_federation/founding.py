@@ -6,7 +6,7 @@ file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ FILES: Final = "files"
 _AT_ONCE: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
     """One node of the federation and where it listens. `role_port`: its service for other nodes."""
 
@@ -79,14 +79,20 @@ def found_nodes(data: FederationData, nodes: Mapping[ParticipantId, Node], direc
     files = data.write(directory / FILES, table_format="parquet")
     members = {member.participant_id: member for member in data.members}
     with ThreadPoolExecutor(_AT_ONCE) as hands:
-        read_out = dict(hands.map(lambda node: _initialise(node, members.get(node.name), files), nodes.values()))
-        _pin_one_another(list(nodes.values()), read_out, directory, hands)
+        told = list(hands.map(lambda node: _initialise(node, members.get(node.name), files), nodes.values()))
+        _pin_one_another(dict(zip(nodes.values(), told, strict=True)), directory, hands)
         list(hands.map(lambda name: _import(nodes[name], files[name]), sorted(files)))
 
 
-def _initialise(
-    node: Node, member: DepartmentData | BankData | None, files: Mapping[ParticipantId, Path]
-) -> tuple[ParticipantId, str]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a node's `init` said: the document to hand over, and the fingerprint to read out."""
+
+    document: str
+    fingerprint: str
+
+
+def _initialise(node: Node, member: DepartmentData | BankData | None, files: Mapping[ParticipantId, Path]) -> _Told:
     arguments = ["--address", node.address]
     for key, value in node.settings.items():
         arguments += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
@@ -95,25 +101,20 @@ def _initialise(
     else:
         arguments += ["--title", member.title, "--contract", str(files[node.name].with_name("contract.toml"))]
     told = node.operator.ask("init", node.name, *arguments)
-    return node.name, str(told["fingerprint"])
+    return _Told(told["document"], told["fingerprint"])
 
 
-def _pin_one_another(
-    nodes: Sequence[Node], read_out: Mapping[ParticipantId, str], directory: Path, hands: ThreadPoolExecutor
-) -> None:
-    documents = {node.name: directory / FILES / f"{node.name}.document" for node in nodes}
-    list(hands.map(lambda node: node.operator.type("document", "--out", str(documents[node.name])), nodes))
+def _pin_one_another(told: Mapping[Node, _Told], directory: Path, hands: ThreadPoolExecutor) -> None:
     written_down = directory / FILES / "fingerprints"
-    written_down.write_text(
-        "".join(f"{name} {digits}\n" for name, digits in sorted(read_out.items())), encoding="utf-8"
-    )
+    lines = (f"{node.name} {said.fingerprint}\n" for node, said in told.items())
+    written_down.write_text("".join(lines), encoding="utf-8")
 
     def pin(node: Node) -> None:
-        others = [str(path) for name, path in documents.items() if name != node.name]
+        others = [said.document for other, said in told.items() if other is not node]
         command = "admit" if node.operator.role is Role.BUREAU else "pin"
         node.operator.type(command, *others, "--fingerprints", str(written_down))
 
-    list(hands.map(pin, nodes))
+    list(hands.map(pin, told))
 
 
 def _import(node: Node, file: Path) -> None:

@@ -41,9 +41,12 @@ def write_settings(home: Path, settings: type[HostSettings], assignments: list[s
 
 
 def founded(home: NodeHome) -> dict[str, object]:
-    """What to show of a new home."""
+    """Write what a new node hands over to the others; return what to show of it."""
+    document = home.directory / f"{home.participant_id}.document"
+    private_file(document, home.hand_over())
     return {
         "participant_id": home.participant_id,
+        "document": str(document),
         "fingerprint": display_fingerprint(home.identity().public.fingerprint()),
         "keys": "sealed" if home.vault.is_sealed else "not sealed",
         "settings": str(home.directory / CONFIG_FILE),
