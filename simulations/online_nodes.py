@@ -1,7 +1,8 @@
 """A bureau and departments that answer over TLS on the loopback, each in a thread, with a model that was drawn.
 
 The code is the nodes' own from the sockets to the databases, but for the registry: the bureau is told its one model.
-Certificates, pins, signatures, guards and rotations are real. A department can be stopped and started again.
+Certificates, pins, signatures, guards and rotations are real. A node can be stopped and started again. Departments
+share their pools, which the banks' own keys fill.
 """
 
 from __future__ import annotations
@@ -27,19 +28,20 @@ from coordinator.meters import GatewayMeters
 from coordinator.request_log import RequestLog
 from coordinator.scoring import AsyncScoreGateway
 from crypto.identifiers import EnterpriseId, ParticipantId, Role
+from crypto.obfuscators import ObfuscatorPool
 from models.enterprise_id import make_enterprise_ids
 from models.hosting.door import Entrance, WayOut
 from models.hosting.home import NodeHome
 from models.hosting.server import serve
 from models.wire.online import ScoreRequest
 from participants.department.meters import ScorerMeters
-from participants.department.obfuscation import NewPool, PoolSettings
 from participants.department.scorer import Scorer
 from participants.department.service import MAXIMUM_BODY_BYTES, DepartmentService, department_app
 from participants.home import Home
 from simulations.drawn_model import draw_federation
 from simulations.engines.ports import free_ports
 from simulations.online import served_model
+from simulations.online_rehearsal import LentPool
 
 BUREAU: Final = ParticipantId("bureau")
 _HOST: Final = "127.0.0.1"
@@ -84,7 +86,7 @@ class OnlineNodes:
         departments: int = 3,
         banks: int = 2,
         enterprises: int = 100,
-        new_pool: NewPool | None = None,
+        pool_capacity: int = 32,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         rng = np.random.default_rng(11)
@@ -106,7 +108,8 @@ class OnlineNodes:
         for path in self.drawn.homes.values():
             _pin_each_other(self.bureau, Home.open(path))
         self.log = RequestLog(open_database(self.bureau))
-        self._new_pool = new_pool or PoolSettings(capacity=8, refill_below=4)
+        keys = [self.home(bank).bank_keys().paillier for bank in self.drawn.banks]
+        self._pools = {key.public: ObfuscatorPool(key, capacity=pool_capacity) for key in keys}
         self._deadline_seconds = deadline_seconds
         self._up: Callable[[], Mapping[ParticipantId, int]] = dict
         self._nodes: dict[ParticipantId, ServedNode] = {}
@@ -120,6 +123,8 @@ class OnlineNodes:
     def __exit__(self, *_: object) -> None:
         for name in tuple(self._nodes):
             self.stop(name)
+        for pool in self._pools.values():
+            pool.stop()
 
     def home(self, name: ParticipantId) -> Home:
         """A participant's home."""
@@ -148,7 +153,7 @@ class OnlineNodes:
 
     def _department(self, name: ParticipantId) -> tuple[ASGIApp, Entrance]:
         home = self.home(name)
-        scorer = Scorer(home, clock=home.clock, new_pool=self._new_pool)
+        scorer = Scorer(home, clock=home.clock, new_pool=lambda key: LentPool(self._pools[key]))
         service = DepartmentService(
             scorer, bureau=BUREAU, meters=ScorerMeters(CollectorRegistry(), scorer.obfuscators.levels)
         )

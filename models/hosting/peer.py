@@ -25,10 +25,9 @@ from crypto.errors import MalformedMessage, PeerError
 from crypto.identifiers import ParticipantId
 from models.hosting import problems
 from models.hosting.errors import PeerUnreachable
+from models.hosting.streams import TlsTransport
 
 MEDIA_TYPE: Final = "application/vnd.yurong+msgpack"
-KEEP_ALIVE_SECONDS: Final = 60.0
-"""A connection that is idle for so long is closed, before the other side does (`models.hosting.connection.Limits`)."""
 LOOK_SECONDS: Final = 1.0
 
 _ATTEMPTS: Final = 2
@@ -67,10 +66,7 @@ def pinned_transport(
     """Carry requests over TLS connections that are kept open. `new_context` trusts the given certificates alone."""
 
     def make(certificates: Sequence[bytes]) -> httpx.AsyncBaseTransport:
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_SECONDS
-        )
-        return httpx.AsyncHTTPTransport(verify=new_context(certificates), trust_env=False, limits=limits)
+        return TlsTransport(new_context(certificates), connections=connections)
 
     return make
 

@@ -21,6 +21,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+import uvloop
+
 from crypto.errors import PeerError, ProtectionUnavailable, YurongError
 from crypto.identifiers import ModelVersion, ParticipantId, RequestId, Role
 from models.enterprise_id import parse_enterprise_id
@@ -244,7 +246,7 @@ class _LoopThread:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bank-client", daemon=True)
         self._thread.start()
 
