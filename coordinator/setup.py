@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
-from coordinator.bus import Clock
+from coordinator.bus import Clock, Poll
 from coordinator.errors import ApprovalsMissing, ParticipantRefused, ParticipantsLost
-from coordinator.federation import Federation, by_recipient, post_for, sum_of_words
+from coordinator.federation import TIMES_ASKED, Federation, by_recipient, post_for, sum_of_words
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
 from models.wire.binning import BinRequest, BlockShape, MaskedWords, SummedWords
@@ -74,25 +75,31 @@ def _approved(
     request = JoinRequest(plan=federation.plan.encode())
     ends_at = patience.clock.monotonic() + patience.approval_seconds
     replies: dict[ParticipantId, JoinReply] = {}
-    known: tuple[ParticipantId, ...] = ()
-    while waiting := [name for name in everybody if name not in replies]:
+    pending: tuple[ParticipantId, ...] = ()
+    for time in count(1):
+        waiting = [name for name in everybody if name not in replies]
         said = federation.poll(Step.JOIN, dict.fromkeys(waiting, request))
-        for name, code in said.refusals.items():
-            if code not in {Refusal.APPROVAL_PENDING, Refusal.REQUEST_INTERRUPTED}:
-                raise ParticipantRefused(name, code, said.replies)
         replies |= {name: JoinReply.decode(body) for name, body in said.replies.items()}
-        pending = tuple(sorted(said.refusals))
-        if pending != known:
-            known = pending
+        _require_no_refusal(said)
+        decides = tuple(sorted(name for name, code in said.refusals.items() if code == Refusal.APPROVAL_PENDING))
+        if decides != pending:
+            pending = decides
             patience.watch(pending)
-        if patience.clock.monotonic() >= ends_at:
+        if len(replies) == len(everybody):
+            break
+        undecided = said.lost or pending or time >= TIMES_ASKED  # who died over the request is asked again at once
+        if undecided and patience.clock.monotonic() >= ends_at:
             if said.lost:
                 raise ParticipantsLost(said.lost, said.replies)
-            if pending:
-                raise ApprovalsMissing(pending)
-        if pending or said.lost:
-            patience.clock.sleep(patience.pause_seconds)
+            raise ApprovalsMissing(pending or said.refusals)
+        patience.clock.sleep(patience.pause_seconds if pending or said.lost else 0.0)
     return replies
+
+
+def _require_no_refusal(said: Poll) -> None:
+    for name, code in said.refusals.items():
+        if code not in {Refusal.APPROVAL_PENDING, Refusal.REQUEST_INTERRUPTED}:
+            raise ParticipantRefused(name, code, said.replies)
 
 
 def align(federation: Federation, introduction: MeetRequest) -> tuple[CohortSize, ...]:
