@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 import polars as pl
@@ -159,10 +159,11 @@ class TableStore:
 
     def parts(self, stored: StoredTable, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Yield these columns of a table that was staged or is in force, some ten thousand rows at a time, in order."""
-        table = pl.scan_parquet(self._directory / stored.file, glob=False)
-        present = [name for name in columns if name in table.collect_schema()]
-        for start in range(0, stored.rows, PART_ROWS):
-            yield table.select(present).slice(start, PART_ROWS).collect()
+        with self._verified(stored):
+            table = pl.scan_parquet(self._directory / stored.file, glob=False)
+            present = [name for name in columns if name in table.collect_schema()]
+            for start in range(0, stored.rows, PART_ROWS):
+                yield table.select(present).slice(start, PART_ROWS).collect()
 
     def current(self) -> StoredTable:
         """What is in force; `StoreUnusable` when there is nothing, or it was made under another contract."""
@@ -177,13 +178,19 @@ class TableStore:
         return current
 
     def _load(self, current: StoredTable) -> pl.DataFrame:
+        with self._verified(current) as file:
+            return pl.read_parquet(file)
+
+    @contextmanager
+    def _verified(self, stored: StoredTable) -> Iterator[BinaryIO]:
+        """Open a table's file; `StoreUnusable` if it is not what was written, or turns out not to be readable."""
         try:
-            with (self._directory / current.file).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != current.sha256:
+            with (self._directory / stored.file).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != stored.sha256:
                     raise _damaged()
                 file.seek(0)
-                return pl.read_parquet(file)
-        except OSError as error:
+                yield file
+        except (OSError, pl.exceptions.PolarsError) as error:
             raise _damaged() from error
 
     def _contract_digest(self) -> str:

@@ -15,7 +15,11 @@ AS_OF: Final = Item(name="as_of", title="Day that the row's data are of", type=I
 
 
 class DepartmentStore(Records):
-    """The department's store."""
+    """The department's store.
+
+    `import_file` knows of no models: a home imports by `participants.department.importer`, which exchanges the partials
+    with the records.
+    """
 
     OPTIONAL = (AS_OF,)
 

@@ -24,7 +24,7 @@ from participants.department.database.tables import imports, mask_contexts, part
 from participants.department.importer import ImportOutcome, import_data, settle_import
 from participants.department.partials import PartialTable
 from participants.department.store import DepartmentStore
-from participants.errors import ImportGoesOn, TableRefused
+from participants.errors import ImportGoesOn, StoreUnusable, TableRefused
 from participants.model_store import ModelStore
 from participants.table_store import TableStore
 from simulations.benchmarks.drawn_records import drawn_contract, drawn_home, drawn_table
@@ -147,6 +147,16 @@ def test_a_contract_without_a_feature_of_a_model_is_refused_and_changes_nothing(
     DepartmentStore.create(department.home.directory / "data", before)
     assert department.holds("old")
     assert department.rows_in_database() == 400
+
+
+def test_partials_are_computed_of_a_table_that_is_what_was_written_alone(department: Department) -> None:
+    store = department.store.table_store
+    path = department.home.directory / "data" / store.current().file
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(StoreUnusable, match="damaged"):
+        next(store.parts(store.current(), [KEY_COLUMN]))
 
 
 def test_one_import_goes_on_at_a_time(department: Department) -> None:
