@@ -20,8 +20,9 @@ from typing import Final
 
 from flwr.app.user_config import UserConfig
 
-from coordinator.control import FINISHED, Control
+from coordinator.control import FINISHED, Control, RunStatus
 from coordinator.edge_program import edge_service
+from coordinator.errors import LinkFailed
 from coordinator.run_settings import BUREAU_VARIABLE, write_run_settings
 from coordinator.superlink import LINK, LOOPBACK, SuperLink
 from crypto.identifiers import ParticipantId, Role
@@ -63,6 +64,7 @@ class FlowerFederation:
         progress: ProgressReader = lambda _: None,
     ) -> bytes:
         """Run the server app and return what it wrote as its result; raises `RunFailed`."""
+        _await_link(self.supervisor, self.control)
         outcome, name = Outcome.new(self.directory), secrets.token_hex(4)
         write_run_settings(self.directory, name, outcome.added_to(run_config))
         flower_run = self.control.start(
@@ -74,13 +76,20 @@ class FlowerFederation:
         ends_at = time.monotonic() + deadline_seconds
         advice = f"See {self.directory / 'logs'}."
         with outcome.read_progress(progress):
-            while (status := self.control.status(flower_run)).status != FINISHED:
+            while (status := self._status(flower_run)) is None or status.status != FINISHED:
                 if time.monotonic() >= ends_at:
                     raise RunFailed(f"no result after {deadline_seconds:.0f} s", advice=advice)
                 time.sleep(_POLL_SECONDS)
         if not outcome.result.exists():
             raise RunFailed(_one_line(status.details or "the run ended without a result"), advice=advice)
         return outcome.result.read_bytes()
+
+    def _status(self, flower_run: int) -> RunStatus | None:
+        """Where the run stands, unless the SuperLink is being started again just now."""
+        try:
+            return self.control.status(flower_run)
+        except LinkFailed:
+            return None
 
 
 @contextmanager

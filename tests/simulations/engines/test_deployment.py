@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import os
+import signal
 import socket
 import sqlite3
+import ssl
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +15,11 @@ from pathlib import Path
 import pytest
 from flwr.app.user_config import UserConfig
 
+from coordinator.control import Control
+from coordinator.errors import LinkFailed
 from crypto.identifiers import ParticipantId
+from crypto.identity import ParticipantDocument
+from models.hosting.home import NodeHome
 from participants.client_app import app
 from participants.executor import PinnedExecutor
 from participants.training import Apps
@@ -19,6 +27,7 @@ from simulations.engines.deployment import FlowerFederation, flower_federation
 from simulations.engines.errors import EngineNotStarted, RunFailed
 
 NAMES = ("bank-1", "courts", "tax")
+COURTS, TAX = ParticipantId("courts"), ParticipantId("tax")
 ECHO = Apps("echo_federation:server", "echo_federation:client")
 CONFIG: UserConfig = {
     "participants": ",".join(NAMES),
@@ -37,7 +46,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowerFederatio
         home.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent / "apps"))
-        with flower_federation(homes, directory=directory / "engine", apps=ECHO) as running:
+        with flower_federation(homes, directory=directory / "engine", apps=ECHO, restart=True) as running:
             yield running
     assert running.supervisor.marked() == []
 
@@ -92,11 +101,146 @@ def test_a_program_without_the_secret_gets_no_task(engine: FlowerFederation) -> 
         intruder.serve()
 
 
-def test_a_participant_whose_node_ended_is_named(engine: FlowerFederation) -> None:
-    node = engine.supervisor.child("supernode-tax").process
-    node.terminate()
-    node.wait(20)
-    with pytest.raises(RunFailed, match="not connected: tax"):
+def tls_to_edge(engine: FlowerFederation, who: NodeHome | None) -> ssl.SSLSocket:
+    """A connection to the edge, with the certificate of `who`; nothing is asked yet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(engine.bureau.certificate_path)
+    if who is not None:
+        context.load_cert_chain(who.certificate_path, who.certificate_key_path)
+    host, port = engine.edge.split(":")
+    return context.wrap_socket(socket.create_connection((host, int(port)), timeout=10), server_hostname=host)
+
+
+def status_of(connection: ssl.SSLSocket, request: bytes) -> bytes:
+    with connection:
+        connection.sendall(request)
+        answer = connection.recv(65536)
+    if not answer:
+        raise ssl.SSLError("cut off")
+    return answer.split(b" ", 2)[1]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            b"/v1/control/list-runs",
+            b"/v1/control/start-run",
+            b"/v1/control/register-node",
+            b"/v1/runtime/acquire-task",
+        ),
+        *(b"/v1/fleet/../control/list-runs", b"/v1/fleet/%2e%2e/control/list-runs", b"//v1/control/list-runs"),
+        *(b"https://127.0.0.1/v1/control/list-runs", b"/docs", b"/v1/fleet/register-node"),
+    ],
+)
+def test_a_participant_with_its_certificate_reaches_nothing_else_through_the_edge(
+    engine: FlowerFederation, target: bytes
+) -> None:
+    request = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/protobuf\r\nContent-Length: 0\r\n\r\n"
+    assert status_of(tls_to_edge(engine, engine.nodes[TAX]), request % target) == b"404"
+
+
+def test_who_shows_no_certificate_does_not_even_shake_hands(engine: FlowerFederation) -> None:
+    # In TLS 1.3 the client learns of it with the first read.
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        status_of(tls_to_edge(engine, None), b"POST /v1/fleet/get-run HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def test_the_superlinks_own_port_asks_for_the_key_too(engine: FlowerFederation) -> None:
+    arguments = engine.supervisor.child("superlink").process.args
+    assert isinstance(arguments, list)
+    address = f"127.0.0.1:{arguments[arguments.index('--port') + 1]}"
+    certificate = engine.directory / "superlink" / "link.pem"
+    for key in (b"", b"another key"):
+        with Control(address, certificate, key) as stranger:
+            assert not stranger.answers()
+            with pytest.raises(LinkFailed):
+                stranger.start("run")
+    assert {(node.name, node.status) for node in engine.control.nodes()} == {(name, "online") for name in NAMES}
+    assert not engine.control.synchronise({name: [node_key(home)] for name, home in engine.nodes.items()})
+
+
+def node_key(home: NodeHome) -> bytes:
+    return ParticipantDocument.verify(home.document(), home.identity().public.fingerprint()).node_key
+
+
+def test_no_token_stands_on_a_command_line(engine: FlowerFederation) -> None:
+    seen: list[bytes] = []
+
+    def look(_line: str) -> None:
+        seen.extend(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in engine.supervisor.marked())
+
+    engine.run({**CONFIG, "exchanges": 1}, deadline_seconds=120, progress=look)
+    server_apps = [line for line in seen if b"executor_program" in line and b"supervised" not in line]
+    assert server_apps
+    assert not any(b"--token" in line for line in seen)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_when_the_superlink_is_killed(engine: FlowerFederation) -> None:
+    killed: list[float] = []
+
+    def kill(line: str) -> None:
+        if line.startswith("exchange 2 "):
+            os.kill(engine.supervisor.child("superlink").process.pid, signal.SIGKILL)
+            killed.append(time.monotonic())
+
+    result = json.loads(engine.run({**CONFIG, "exchanges": 6}, deadline_seconds=240, progress=kill))
+    assert len(killed) == 1
+    assert engine.supervisor.child("superlink").starts == 2
+    assert len(result["seconds"]) == 6
+
+
+@pytest.mark.slow
+def test_a_server_app_that_is_killed_is_reported_at_once(engine: FlowerFederation) -> None:
+    killed: list[float] = []
+
+    def kill(line: str) -> None:
+        if line.startswith("exchange 1 "):
+            for pid in engine.supervisor.marked():
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if b"executor_program" in command and b"supervised" not in command:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(time.monotonic())
+
+    with pytest.raises(RunFailed, match="ended from outside"):
+        engine.run({**CONFIG, "exchanges": 100}, deadline_seconds=240, progress=kill)
+    assert len(killed) == 1
+    assert time.monotonic() - killed[0] < 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["supernode-tax", "executor-tax", "edge", "superexec"])
+def test_what_is_killed_is_back_for_the_next_run(engine: FlowerFederation, part: str) -> None:
+    before, began = engine.supervisor.child(part).starts, time.monotonic()
+    os.kill(engine.supervisor.child(part).process.pid, signal.SIGKILL)
+    while engine.supervisor.child(part).starts == before or not engine.supervisor.ready():
+        assert time.monotonic() - began < 60, "what was killed is not back in time"
+        time.sleep(0.1)
+    result = json.loads(engine.run({**CONFIG, "exchanges": 1}, deadline_seconds=60))
+    assert sorted(result["answers"]) == list(NAMES)
+
+
+def test_a_participant_that_is_unpinned_is_cut_off_and_the_run_names_it(engine: FlowerFederation) -> None:
+    courts = engine.nodes[COURTS]
+    while not engine.supervisor.ready():
+        time.sleep(0.2)
+    engine.bureau.pins.unpin(COURTS)
+    request = b"POST /v1/fleet/get-run HTTP/1.1\r\nHost: x\r\n\r\n"
+    ends_at = time.monotonic() + 10
+
+    def is_refused() -> bool:
+        try:
+            status_of(tls_to_edge(engine, courts), request)
+        except (ssl.SSLError, ConnectionError):
+            return True
+        return False
+
+    while not (refused := is_refused()) and time.monotonic() < ends_at:
+        time.sleep(0.2)
+    assert refused
+    engine.control.synchronise({name: [node_key(home)] for name, home in engine.nodes.items() if name != COURTS})
+    with pytest.raises(RunFailed, match="not connected: courts"):
         engine.run({**CONFIG, "wait-seconds": 1.0}, deadline_seconds=120)
 
 
