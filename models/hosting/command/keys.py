@@ -35,6 +35,9 @@ class KeyCommands:
         parts: Annotated[list[str] | None, typer.Argument(help="tls, identity; at a bank also paillier")] = None,
         *,
         address: Annotated[str | None, typer.Option(help="a new address of the service", show_default=False)] = None,
+        above: Annotated[
+            int, typer.Option(min=0, help="of a restored home: the newest serial that others have pinned")
+        ] = 0,
         finish: Annotated[bool, typer.Option("--finish", help="use the prepared keys from now on")] = False,
         abort: Annotated[bool, typer.Option("--abort", help="give the prepared keys up")] = False,
         home: HomeOption = HERE,
@@ -54,7 +57,7 @@ class KeyCommands:
             node.abort_rotation()
             show({"serial": node.serial, "state": "the prepared keys are given up"}, as_json=as_json)
         else:
-            node.prepare_rotation(parts or [], address=address)
+            node.prepare_rotation(parts or [], address=address, above=above)
             hand_over = str(node.next_document_path)
             show({"serial": node.serial, "state": "prepared", "hand_over": hand_over}, as_json=as_json)
 
