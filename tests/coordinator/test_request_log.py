@@ -9,16 +9,18 @@ from coordinator.database.tables import metadata
 from coordinator.request_log import LoggedRequest, RequestLog
 from coordinator.scoring import Relay, ServedModel
 from crypto.identifiers import ModelVersion, ParticipantId
+from crypto.paillier import MINIMUM_BITS, PaillierPublicKey
 from models.hosting.database import Database
 from simulations.online_rehearsal import SetClock
 
 BANK, ALL = ParticipantId("bank"), tuple(ParticipantId(name) for name in ("courts", "land", "tax", "water"))
 MODEL = ServedModel(version=ModelVersion("a" * 32), departments=ALL, banks={})
+KEY = PaillierPublicKey((1 << MINIMUM_BITS) - 3)  # nothing is encrypted under it
 
 
 def relay(digest: bytes, *missing: str) -> Relay:
     members = tuple(name for name in ALL if name not in missing)
-    return Relay(model=MODEL, bank=BANK, digest=digest, departments=members, messages={})
+    return Relay(model=MODEL, bank=BANK, key=KEY, digest=digest, departments=members, messages={})
 
 
 def test_a_request_is_logged_once_with_its_last_outcome(database_url: str) -> None:
