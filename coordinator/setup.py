@@ -33,10 +33,13 @@ from models.wire.steps import Step
 from models.wire.training import BeginRequest, CohortSize
 from models.wire.transport import Refusal
 
+PAUSE_SECONDS = 5.0
+"""Between two times that those are asked who have not decided."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long people may take to approve a run, and how often the bureau asks them.
+    """How long people may take to approve a run.
 
     `watch` is given the names of those who have not decided, whenever they are others.
     """
@@ -44,7 +47,6 @@ class Patience:
     clock: Clock
     watch: Callable[[tuple[ParticipantId, ...]], None]
     approval_seconds: float = 0.0
-    pause_seconds: float = 5.0
 
 
 def gather(federation: Federation, patience: Patience) -> MeetRequest:
@@ -92,7 +94,7 @@ def _approved(
             if said.lost:
                 raise ParticipantsLost(said.lost, said.replies)
             raise ApprovalsMissing(pending or said.refusals)
-        patience.clock.sleep(patience.pause_seconds if pending or said.lost else 0.0)
+        patience.clock.sleep(PAUSE_SECONDS if pending or said.lost else 0.0)
     return replies
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from crypto.errors import UntrustedKey
+from crypto.errors import UntrustedKey, YurongError
 from crypto.identifiers import ParticipantId, Role, RunId
 from models.wire.plan import MAXIMUM_ATTEMPTS, ROWS_PER_ROUND_AND_PARAMETER, RunPlan
 from participants.contract import Item
@@ -162,8 +162,11 @@ def _party(home: Home, name: ParticipantId, role: Role) -> Party:
     return Party(participant_id=name, role=role, title=_title(home, name), fingerprint=fingerprint)
 
 
-def _title(_home: Home, _name: ParticipantId) -> str:
-    return ""
+def _title(home: Home, name: ParticipantId) -> str:
+    try:
+        return home.pins.document(name).title
+    except YurongError:
+        return ""
 
 
 def _shown(fingerprint: str) -> str:

@@ -66,6 +66,7 @@ def rehearse(
     client_app: ClientApp = participants_app,
     resume: bool = False,
     deadline_seconds: float = DEADLINE_SECONDS,
+    approval_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """Conduct `plan`, or go on with it where it stopped, and return the bureau's result; what it raises comes out.
 
@@ -78,6 +79,6 @@ def rehearse(
             directory=federation.directory / "bureau" / plan.run_id,
             clock=SystemClock(),
             watch=lambda news: watch(grid, news),
-            settings=ConductSettings(deadline_seconds=deadline_seconds),
+            settings=ConductSettings(deadline_seconds=deadline_seconds, approval_seconds=approval_seconds),
         )
         return conductor.resume() if resume else conductor.run(plan)

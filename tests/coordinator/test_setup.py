@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,16 +11,21 @@ from typing import Any
 import pytest
 from flwr.clientapp import ClientApp
 
-from coordinator.errors import ParticipantRefused
+from coordinator import setup
+from coordinator.errors import ApprovalsMissing, ParticipantRefused
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
 from models.wire.plan import RunPlan
 from models.wire.setup import JoinRequest
 from models.wire.steps import Step
 from models.wire.training import Products
+from participants.approval_policy import POLICY_FILE
+from participants.approvals import Approvals
 from participants.client_app import client_app
 from participants.department.trainer import DepartmentTrainer
+from participants.home import Home
 from participants.node import Node
+from simulations.engines.local_grid import LocalGrid
 from simulations.founding import FoundedFederation, found
 from simulations.rehearsal import rehearse
 from simulations.run_federation import plan_run
@@ -92,3 +99,52 @@ def test_linear_blocks_are_not_made_of_categories(federation: FoundedFederation)
     plan = plan_run(federation, replace(SETTINGS, block="linear"), purpose="linear")
     with pytest.raises(ParticipantRefused, match=r"\w+ refused: InvalidModelInput"):
         rehearse(federation, plan)
+
+
+@pytest.fixture
+def undecided(tmp_path: Path) -> FoundedFederation:
+    """A federation of which one department has no policy."""
+    federation = found(SmallFederation(departments=3).make(), tmp_path)
+    (federation.homes[ParticipantId("land")] / POLICY_FILE).unlink()
+    return federation
+
+
+class Operator:
+    """Decides as soon as the bureau says that it waits."""
+
+    def __init__(self, federation: FoundedFederation, decide: Callable[[Approvals, str], None]) -> None:
+        self._home = federation.homes[ParticipantId("land")]
+        self._decide = decide
+        self.news: list[list[str]] = []
+
+    def watch(self, _grid: LocalGrid, news: dict[str, Any]) -> None:
+        if "pending" in news:
+            self.news.append(news["pending"])
+            if news["pending"]:
+                with closing(Approvals.open(Home.open(self._home))) as approvals:
+                    self._decide(approvals, approvals.pending()[0].run_id)
+
+
+def waiting(federation: FoundedFederation, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(setup, "PAUSE_SECONDS", 0.05)
+    plan = plan_run(federation, SETTINGS, purpose="waits")
+    return rehearse(federation, plan, watch=operator.watch, approval_seconds=30.0)
+
+
+def test_the_bureau_waits_until_everybody_has_approved(
+    undecided: FoundedFederation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = Operator(undecided, lambda approvals, run: approvals.approve(run, by="Ms Liu"))
+    assert len(waiting(undecided, operator, monkeypatch)["rounds"]) == 3
+    assert operator.news == [["land"], []]
+
+
+def test_a_refusal_ends_the_run_at_once(undecided: FoundedFederation, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = Operator(undecided, lambda approvals, run: approvals.refuse(run, by="Ms Liu", reason="no"))
+    with pytest.raises(ParticipantRefused, match="land refused: RunRefused"):
+        waiting(undecided, operator, monkeypatch)
+
+
+def test_a_run_that_nobody_decides_on_ends_at_the_deadline(undecided: FoundedFederation) -> None:
+    with pytest.raises(ApprovalsMissing, match="land"):
+        rehearse(undecided, plan_run(undecided, SETTINGS, purpose="in vain"))
