@@ -52,7 +52,9 @@ class PostgresqlServer:
         data = self._directory / "data"
         options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
         self._run("initdb", f"--pgdata={data}", *options)
-        settings = ("listen_addresses=", f"unix_socket_directories={self._directory}", "fsync=off", "port=5432")
+        network = ("listen_addresses=", f"unix_socket_directories={self._directory}", "port=5432")
+        # Nothing is kept, and nobody else connects: the server's own cleaning may stand in the way of a new database.
+        settings = (*network, "fsync=off", "autovacuum=off")
         arguments = [word for setting in settings for word in ("-c", setting)]
         with (self._directory / "log").open("wb") as log:
             command = [str(self._programs / "postgres"), "-D", str(data), *arguments]
@@ -74,7 +76,7 @@ class PostgresqlServer:
         self._made += 1
         name = f"database_{self._made}"
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         return self._url(name)
 
     def _url(self, name: str) -> str:
