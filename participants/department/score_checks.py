@@ -96,7 +96,7 @@ class Asked:
         except UnicodeDecodeError:
             raise MalformedMessage("a sealed enterprise id is no text") from None
 
-    @property
+    @cached_property
     def turn(self) -> Turn:
         """The turn that stands for an online request: its place in the run is the mask's direction."""
         return Turn(
