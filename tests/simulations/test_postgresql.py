@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,7 @@ def test_the_server_listens_on_no_network_address_and_its_databases_are_empty(po
 
 
 def test_a_machine_without_a_server_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(module, "_DEBIAN", tmp_path)
     with pytest.raises(PostgresqlMissing) as caught:
         PostgresqlServer()
