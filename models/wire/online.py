@@ -19,9 +19,10 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from crypto.identity import MAXIMUM_SERIAL
 from crypto.merkle import DIGEST_BYTES
 from models.wire.codec import Digest, Name, WireMessage
-from models.wire.score_statement import MAXIMUM_DEPARTMENTS, MAXIMUM_DOCUMENT_BYTES, MAXIMUM_SERIAL
+from models.wire.score_statement import MAXIMUM_DEPARTMENTS, MAXIMUM_DOCUMENT_BYTES
 
 _PATH_STEPS = MAXIMUM_DEPARTMENTS.bit_length()
 

@@ -22,7 +22,7 @@ from typing import Final
 from crypto.documents import JsonObject, sign_document, split_document
 from crypto.errors import MalformedMessage, PeerError
 from crypto.identifiers import ModelVersion, ParticipantId, RequestId, parse_participant_id
-from crypto.identity import Identity, PublicIdentity
+from crypto.identity import MAXIMUM_SERIAL, Identity, PublicIdentity
 from crypto.labels import Label, labelled
 from crypto.merkle import MerkleTree, leaf_digest, root_of_path
 
@@ -33,9 +33,6 @@ MAXIMUM_DEPARTMENTS: Final = 256
 """So many departments has a model at most."""
 
 MAXIMUM_DOCUMENT_BYTES: Final = 1 << 12
-
-MAXIMUM_SERIAL: Final = (1 << 31) - 1
-"""Of a participant's documents."""
 
 _FIELDS: Final = frozenset(
     {
