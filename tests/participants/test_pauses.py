@@ -5,17 +5,25 @@ from typing import Any
 
 import flwr.supernode.start_client_internal as supernode_loop
 import pytest
+from flwr.common.constant import HEARTBEAT_BASE_MULTIPLIER, HEARTBEAT_PATIENCE, HEARTBEAT_RANDOM_RANGE
+from flwr.supercore import heartbeat
 from flwr.supercore.inflatable import inflatable_utils
+from flwr.superlink.servicer.fleet import fleet_handlers
 
+import coordinator.pauses
 from participants import pauses
 
 FUNCTIONS: tuple[Any, ...] = (inflatable_utils.pull_objects, inflatable_utils.pull_and_inflate_object_from_tree)
 LOOP: Any = supernode_loop
+HEARTBEAT: Any = heartbeat
 
 
 @pytest.fixture(autouse=True)
 def _flower_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(supernode_loop, "time", time)
+    monkeypatch.setattr(heartbeat, "exponential", HEARTBEAT.exponential)
+    for module, name, known, _ in pauses._HEARTBEATS:
+        monkeypatch.setattr(module, name, known)
     defaults = [function.__kwdefaults__ for function in FUNCTIONS]
     for function in FUNCTIONS:
         function.__kwdefaults__ = {**(function.__kwdefaults__ or {}), "initial_backoff": 1}
@@ -65,3 +73,32 @@ def test_another_version_keeps_its_backoff(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(pauses, "KNOWN_VERSION", "1.40.0")
     assert not pauses.shorten_object_backoff()
     assert backoffs() == [1, 1]
+
+
+def test_heartbeats_of_the_pinned_flower_come_often_enough_for_its_own_patience() -> None:
+    assert pauses.shorten_heartbeats()
+    assert pauses.shorten_heartbeats()
+    beat, call = HEARTBEAT.HEARTBEAT_DEFAULT_INTERVAL, HEARTBEAT.HEARTBEAT_CALL_TIMEOUT
+    longest = (beat - call) * (HEARTBEAT_BASE_MULTIPLIER + HEARTBEAT_RANDOM_RANGE[1])
+    # Two may be missed, and one more try be made, before the node is taken for gone.
+    assert 0 < 2 * longest + pauses.RETRY_SECONDS < HEARTBEAT_PATIENCE * pauses.HEARTBEAT_SECONDS
+    assert coordinator.pauses.SHORTEST_HEARTBEAT_SECONDS <= pauses.HEARTBEAT_SECONDS
+    delays = HEARTBEAT.exponential(max_delay=20)
+    assert max(next(delays) for _ in range(8)) == pauses.RETRY_SECONDS
+
+
+def test_the_superlink_of_the_pinned_flower_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_handlers, "HEARTBEAT_MIN_INTERVAL", 10)
+    handlers: Any = fleet_handlers
+    with pytest.raises(handlers.InvalidHeartbeatIntervalError):
+        handlers._validate_heartbeat_interval(pauses.HEARTBEAT_SECONDS)
+    assert coordinator.pauses.allow_short_heartbeats()
+    handlers._validate_heartbeat_interval(pauses.HEARTBEAT_SECONDS)
+
+
+def test_with_other_heartbeats_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_DEFAULT_INTERVAL", 31)
+    assert not pauses.shorten_heartbeats()
+    assert HEARTBEAT.HEARTBEAT_CALL_TIMEOUT == 5
+    monkeypatch.setattr(coordinator.pauses, "package_version", "1.42.0")
+    assert not coordinator.pauses.allow_short_heartbeats()
