@@ -144,7 +144,7 @@ class Bus:
         """Wait until all these are connected, or not any longer."""
         ends_at = self._clock.monotonic() + seconds
         wanted = {self._directory[name] for name in names}
-        while wanted - set(self._grid.get_node_ids()) and self._clock.monotonic() < ends_at:
+        while wanted - {node.node_id for node in self._grid.get_nodes()} and self._clock.monotonic() < ends_at:
             self._clock.sleep(self._poll_seconds)
 
     def _exchange(

@@ -41,7 +41,7 @@ from typing import Any, Final, Protocol
 
 from coordinator.checkpoint import CheckpointStore
 from coordinator.control import FINISHED, RunStatus
-from coordinator.errors import ApprovalsMissing, DirectoryIncomplete, LinkFailed, ParticipantRefused
+from coordinator.errors import ApprovalsMissing, DirectoryIncomplete, ParticipantRefused
 from coordinator.model_cards import model_card, titles_of
 from coordinator.run_directory import AS_USUAL, ConductSettings, RunDirectory
 from coordinator.run_records import RunRecord, RunRecords, RunState
@@ -122,16 +122,16 @@ class RunKeeper:
         while not stop.is_set():
             try:
                 self.step()
-            except YurongError as fault:
-                _log.warning("runs are not looked after: %s", fault.message)
+            except Exception:  # noqa: BLE001 - a fault of ours; the next pass may do better
+                _log.exception("runs are not looked after")
             stop.wait(poll_seconds)
 
     def step(self) -> None:
-        """One pass over all open runs; what a SuperLink that is down holds up waits for the next."""
+        """One pass over all open runs; one that is held up, by a SuperLink that is down say, waits for the next."""
         for record in self._records.open():
             try:
                 self._advance(record)
-            except LinkFailed as fault:
+            except YurongError as fault:
                 _log.warning("run %s waits: %s", record.run_id, fault.message)
 
     def _advance(self, record: RunRecord) -> None:

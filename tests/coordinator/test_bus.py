@@ -262,6 +262,30 @@ def test_participants_are_waited_for_by_name() -> None:
     assert missing.value.missing == (BANK,)
 
 
+def test_a_participant_that_was_lost_is_waited_for_and_no_longer_than_told() -> None:
+    bus, grid, clock = make_bus(lambda *_: None)
+    grid.nodes = {103.0: ["other", "tax"]}
+    bus.wait_for({TAX}, seconds=60)
+    assert 103.0 <= clock.now < 104.0
+    bus.wait_for({BANK}, seconds=60)
+    assert 163.0 <= clock.now < 164.0
+
+
+def test_a_poll_hears_everybody_out() -> None:
+    def script(request: Message, _asked: int) -> Message | None:
+        node = request.metadata.dst_node_id
+        if node == DIRECTORY[BANK]:
+            return None
+        return answer(request, b"", refusal="ApprovalPending") if node == DIRECTORY[TAX] else answer(request)
+
+    bus, _, _ = make_bus(script)
+    requests = dict.fromkeys((TAX, COURTS, BANK), b"question")
+    said = bus.poll("join", requests, deadline_seconds=10, request_id=REQUEST)
+    assert said.replies == {COURTS: b"answer"}
+    assert said.refusals == {TAX: "ApprovalPending"}
+    assert said.lost == {BANK: LossReason.NO_REPLY}
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
