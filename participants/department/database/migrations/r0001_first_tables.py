@@ -50,6 +50,10 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_mask_contexts_expires_at"), "mask_contexts", ["expires_at"])
+    _make_tables_of_scores()
+
+
+def _make_tables_of_scores() -> None:
     op.create_table(
         "partial_tables",
         sa.Column("model_version", sa.String(32), nullable=False),
