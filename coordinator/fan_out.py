@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from coordinator.errors import BadAnswer, DepartmentRefused, DepartmentUnavailable, LossReason
-from coordinator.probe import DepartmentProbe, Readiness
+from coordinator.probe import OFFER_SECONDS, TIMEOUT_SECONDS, DepartmentProbe, Readiness
 from coordinator.scoring import ServedModel
 from crypto.errors import PeerError
 from crypto.identifiers import ModelVersion, ParticipantId
@@ -64,6 +64,8 @@ class FanOut:
         on_change: Callable[[ParticipantId, bool], None],
         answered: Answered = _unmeasured,
         deadline_seconds: float = DEADLINE_SECONDS,
+        offer_seconds: float = OFFER_SECONDS,
+        probe_seconds: float = TIMEOUT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._new_peer = new_peer
@@ -72,10 +74,19 @@ class FanOut:
         self._monotonic = monotonic
         self._peers: dict[ParticipantId, Peer] = {}
         self._under_way: set[asyncio.Task[bytes]] = set()
-        self.probe = DepartmentProbe(self._ready, on_change=on_change, monotonic=monotonic)
+        self.probe = DepartmentProbe(
+            self._ready,
+            on_change=on_change,
+            monotonic=monotonic,
+            offer_seconds=offer_seconds,
+            timeout_seconds=probe_seconds,
+        )
 
     async def up(self, model: ServedModel) -> Mapping[ParticipantId, int]:
         """The model's departments that answer at this moment, each with the serial of its document in use."""
+        for name in model.departments:
+            if name in self._peers and not self._peers[name].is_connected():
+                self.probe.doubt(name)
         return await self.probe.up(model)
 
     async def relay(self, requests: Mapping[ParticipantId, bytes]) -> Mapping[ParticipantId, bytes]:

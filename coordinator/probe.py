@@ -96,7 +96,7 @@ class DepartmentProbe:
         self._set(department, standing, up=False)
 
     def doubt(self, department: ParticipantId) -> None:
-        """The department answered that it cannot answer now: the next offer asks it first."""
+        """Something speaks against it, such as an answer that it cannot answer now: the next offer asks it first."""
         standing = self._standing(department)
         standing.heard_at = min(standing.heard_at, self._monotonic() - self._period_seconds)
 

@@ -132,6 +132,10 @@ class Peer:
             raise PeerUnreachable(self.name, type(fault).__name__, sent=True) from None
         raise PeerUnreachable(self.name, "connection cut" if sent else "not connected", sent=sent)
 
+    def is_connected(self) -> bool:
+        """Whether a connection is open: the machine of a process that ends says so at once, also if it was killed."""
+        return not isinstance(self._transport, TlsTransport) or self._transport.is_connected()
+
     async def close(self) -> None:
         """Close all connections."""
         transport, self._transport, self._made_of = self._transport, None, None

@@ -33,6 +33,10 @@ class TlsTransport(httpx.AsyncHTTPTransport):
             network_backend=_Network(context),
         )
 
+    def is_connected(self) -> bool:
+        """Whether one of the connections is open still, as far as anything has arrived to the contrary."""
+        return any(not one.is_closed() and not one.has_expired() for one in self._pool.connections)
+
 
 class _Network(httpcore.AsyncNetworkBackend):
     """Connects with TLS at once; httpcore's second step, the change to TLS, finds it done."""

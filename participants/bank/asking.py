@@ -2,7 +2,7 @@
 
 | what happens                                      | what is done                                                     |
 |---------------------------------------------------|------------------------------------------------------------------|
-| no answer, or the bureau is busy or restarts      | the very same bytes again, until the request expires             |
+| no answer, too few departments, a busy bureau     | the very same bytes again, until the request expires             |
 | a department of S is down, or a key was rotated   | another offer, and another request with it                       |
 | the enterprise was answered with another set      | `AnsweredWithAnotherSet`, with the earlier score if there is one |
 | anything else is refused                          | `ScoreRefused`                                                   |
@@ -45,6 +45,7 @@ _AGAIN: Final = frozenset(
         problems.INTERNAL,
         problems.DEADLINE_EXCEEDED,
         problems.NOT_READY,
+        problems.TOO_FEW_DEPARTMENTS,
         problems.TOO_MANY_REQUESTS,
         problems.BODY_TOO_SLOW,
         problems.SIGNATURE_REPLAYED,

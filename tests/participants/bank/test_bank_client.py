@@ -97,6 +97,7 @@ def test_a_department_that_stops_is_missing_and_comes_back(nodes: OnlineNodes, r
     gone, *rest = nodes.drawn.departments
     with BankClient.open(homes[0]) as bank:
         nodes.stop(gone)
+        nodes.wait_until_up(*rest)
         score = bank.score(ids[0])
         assert score.missing == (gone,)
         assert score.log_odds_default == pytest.approx(rows.true(numbers[:1], tuple(rest))[0], abs=1e-12)
