@@ -13,12 +13,12 @@ from models.hosting.metrics import HttpMeters, Metered
 from models.hosting.process import NodeProcess
 from models.hosting.server import serve
 from participants.department.database import open_database
+from participants.department.importer import open_records
 from participants.department.meters import ScorerMeters
 from participants.department.obfuscation import PoolSettings
 from participants.department.scorer import Scorer
 from participants.department.service import MAXIMUM_BODY_BYTES, PATHS, DepartmentService, department_app
 from participants.department.settings import DepartmentSettings
-from participants.department.store import DepartmentStore
 from participants.home import Home
 from participants.training import training_services
 
@@ -31,7 +31,7 @@ def serve_department(home: Home, settings: DepartmentSettings) -> None:
     database = open_database(home)
     bureau = parse_participant_id(settings.bureau)
     home.pins.document(bureau)
-    store = DepartmentStore(home.directory / "data")
+    store = open_records(home)
     checks = {
         "database": database.is_current,
         "bureau-pinned": lambda: bureau in home.pins.names(),

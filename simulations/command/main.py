@@ -18,7 +18,7 @@ from crypto.errors import PeerError, ProtectionUnavailable, YurongError
 from models.hosting.errors import HostingError
 from participants.bank.command import app as bank
 from participants.department.command import app as department
-from participants.errors import ParticipantError
+from participants.errors import ParticipantError, TableRefused
 from simulations.command.bench import bench
 from simulations.command.demo import demo
 from simulations.command.federation import federation
@@ -84,7 +84,11 @@ def main() -> None:
 def complain(error: YurongError) -> None:
     """One line: what is wrong, then what to do about it."""
     advice = f" [dim]({escape(error.advice)})[/dim]" if error.advice else ""
-    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(error.message)}{advice}")
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(f"[red]error:[/red] {escape(error.message)}{advice}")
+    if isinstance(error, TableRefused):
+        for line in error.report.lines():
+            console.print(escape(line), highlight=False)
 
 
 def exit_code(error: YurongError) -> int:

@@ -22,7 +22,7 @@ from simulations.errors import CommandFailed
 Say = Callable[[str], None]
 
 COMMAND_SECONDS: Final = 600.0
-_YURONG: Final = [sys.executable, "-m", "simulations.command"]
+_YURONG: Final = [sys.executable, "-c", "from simulations.command.main import main; main()"]
 _PACKAGES: Final = Path(__file__).parents[2]
 
 ENVIRONMENT: Final = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "PYTHONUNBUFFERED": "1"}
