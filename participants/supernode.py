@@ -22,6 +22,7 @@ from models.hosting.home import NodeHome
 from models.hosting.passphrase import read_passphrase
 from participants.fleet_connection import FleetTls, use_pinned_connection
 from participants.pauses import shorten_heartbeats, shorten_object_backoff, shorten_supernode_sleeps
+from participants.stale_tasks import end_stale_tasks
 
 DEFAULT_POLL_SECONDS: Final = 0.2
 _LOOPBACK: Final = "127.0.0.1"
@@ -41,6 +42,8 @@ def main() -> None:
     use_pinned_connection(tls)
     if not all([shorten_supernode_sleeps(options.poll_seconds), shorten_object_backoff(), shorten_heartbeats()]):
         _log.warning("this is not the version of Flower whose pauses are known; they stay as they are")
+    if not end_stale_tasks():
+        _log.warning("this is not the version of Flower whose stale tasks are known; they are not ended")
     with home.node_key_file() as node_key:
         sys.argv[1:] = [
             *("--superlink", options.superlink, "--auth-supernode-private-key", str(node_key)),
