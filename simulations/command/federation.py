@@ -46,7 +46,8 @@ def federation(
 
     directory = fresh_directory(out)
     own = {"lattice_workers": 1}
-    data = make_world(departments=departments, banks=banks, enterprises=8_000, borrowers_per_bank=6_400 // max(2, banks))
+    borrowers = 6_400 // max(2, banks)
+    data = make_world(departments=departments, banks=banks, enterprises=8_000, borrowers_per_bank=borrowers)
     nodes = lay_out(data, directory, say=say, settings={Role.DEPARTMENT: own, Role.BANK: own})
     note("Everybody founds its node, compares fingerprints, and imports its file")
     found_nodes(data, nodes, directory)

@@ -21,7 +21,7 @@ def write(home: Path, text: str) -> Path:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_sample_explains_every_key_and_is_read_as_the_defaults(role: type[HostSettings], tmp_path: Path) -> None:
     sample = role.sample()
-    assert role.read(write(tmp_path, sample)) == role()
+    assert role.read(write(tmp_path, sample)) == role.read(write(tmp_path, ""))
     for name, field in role.model_fields.items():
         assert field.description
         assert f"\n{name} = " in sample

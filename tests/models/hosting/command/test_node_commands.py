@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from coordinator.command import app as bureau_app
 from crypto.errors import YurongError
