@@ -12,8 +12,8 @@ from crypto.lattice.noise import FLOOD_BITS
 from crypto.lattice.parameters import ADDITION, INNER_PRODUCT, LatticeParameters
 from crypto.masks import MaskContext
 from models.histogram_metrics import HISTOGRAM_WORDS
-from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from models.wire.plan import MINIMUM_DEPARTMENTS, ROWS_PER_ROUND_AND_PARAMETER
+from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from models.wire.steps import Purpose, Step
 from models.wire.training import GRADIENT_FRACTION_BITS, IMAGE_FRACTION_BITS, WEIGHT_BITS
 
