@@ -6,6 +6,7 @@ table of partials, a bank's book with one feature and the block for it. Tests an
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -92,14 +93,7 @@ def draw_federation(
     partials = np.rint(rng.normal(0, 0.4, (departments, len(enterprise_ids) + 1)) * 2.0**PARTIAL_FRACTION_BITS)
     table = partials.astype(np.int64)
     means = np.round(table[:, :-1].mean(axis=1) * 2.0**-PARTIAL_FRACTION_BITS, MEAN_DECIMALS)
-    manifest = canonical_json(
-        {
-            "run_id": run_id,
-            "blocks": {
-                name: {"mean_log_odds": float(mean)} for name, mean in zip(plan.departments, means, strict=True)
-            },
-        }
-    )
+    manifest = _manifest(plan, means)
     for name, row in zip(plan.department_ids, table, strict=True):
         drawn = partial_table(homes[name], model_version(manifest))
         with open_database(homes[name]).begin() as connection:
@@ -154,6 +148,20 @@ def _plan(run_id: str, departments: tuple[ParticipantId, ...], banks: tuple[Part
         smoothness=1.0,
         ridge=1.0,
     )
+
+
+def _manifest(plan: RunPlan, means: NDArray[np.float64]) -> bytes:
+    """What a run would end with: whose blocks the model has. Their fingerprints are drawn too."""
+    blocks: dict[str, object] = {
+        name: {"fingerprint": _fingerprint(plan, name), "mean_log_odds": float(mean)}
+        for name, mean in zip(plan.departments, means, strict=True)
+    }
+    blocks |= {name: {"fingerprint": _fingerprint(plan, name)} for name in plan.banks}
+    return canonical_json({"run_id": plan.run_id, "blocks": blocks})
+
+
+def _fingerprint(plan: RunPlan, name: str) -> str:
+    return hashlib.sha256(f"{plan.run_id}/{name}".encode()).hexdigest()
 
 
 def _introduce(homes: dict[ParticipantId, Home], plan: RunPlan) -> None:
