@@ -24,7 +24,7 @@ from crypto.identity import PublicIdentity
 from crypto.paillier import BankPaillierKey
 from models.hosting.files import private_directory
 from models.hosting.home import NodeHome
-from models.hosting.key_parts import Part
+from models.hosting.key_parts import NODE, Part
 from participants.keys import LATTICE_SCORING_FILE, LATTICE_TRAINING_FILE, PAILLIER_FILE, BankKeys, LatticeKeys
 from participants.node_database import create_node_database
 
@@ -38,7 +38,7 @@ class Home(NodeHome):
     @property
     def rotatable(self) -> frozenset[str]:
         """The parts of the keys that `prepare_rotation` makes anew. A bank's lattice keys stay with its runs."""
-        return super().rotatable | ({PAILLIER} if self.role is Role.BANK else set())
+        return super().rotatable | {NODE} | ({PAILLIER} if self.role is Role.BANK else set())
 
     def bank_keys(self) -> BankKeys:
         """A bank's current decryption keys."""

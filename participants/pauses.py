@@ -2,7 +2,8 @@
 
 | pause                                                      | Flower's  | ours   |
 |------------------------------------------------------------|-----------|--------|
-| between two looks for a message                            | 3 s       | 0.2 s  |
+| between two looks for a message, while a run goes on       | 3 s       | 0.2 s  |
+| the same when there was none for a minute                  | 3 s       | 2 s    |
 | between two looks for the app's reply                      | 0.5 s     | 0.2 s  |
 | before an object that is still being uploaded is asked for | 1, 2, … s | 0.05 s |
 | between two heartbeats                                     | 20 s      | 3 s    |
@@ -22,6 +23,7 @@ import ast
 import inspect
 import time
 import types
+from collections.abc import Callable
 from typing import Final
 
 import flwr.supernode.fleet_http_connection as fleet_connection
@@ -39,6 +41,8 @@ BACKOFF_SECONDS: Final = 0.05
 HEARTBEAT_SECONDS: Final = 6
 """What the other side is told: it counts two of these before it takes a silent one for gone."""
 RETRY_SECONDS: Final = 3
+IDLE_SECONDS: Final = 2.0
+BUSY_FOR_SECONDS: Final = 60.0
 
 _HEARTBEATS: Final = (
     (fleet_connection, "HEARTBEAT_DEFAULT_INTERVAL", 30, HEARTBEAT_SECONDS),
@@ -76,11 +80,37 @@ def shorten_object_backoff() -> bool:
     return True
 
 
+class Pauses:
+    """The SuperNode's pauses: short while messages come, longer when there was none for a minute.
+
+    Five looks a second of every participant keep a SuperLink busy that has nothing to give.
+    """
+
+    def __init__(
+        self,
+        poll_seconds: float,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._poll_seconds, self._idle_seconds = poll_seconds, idle_seconds
+        self._sleep, self._monotonic = sleep, monotonic
+        self._busy_at = monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep in the place of `time.sleep`: for its longest pause nobody has sent a message."""
+        if seconds < max(KNOWN_SLEEPS):
+            self._busy_at = self._monotonic()
+        idle = self._monotonic() - self._busy_at > BUSY_FOR_SECONDS
+        self._sleep(min(seconds, max(self._idle_seconds, self._poll_seconds) if idle else self._poll_seconds))
+
+
 def shorten_supernode_sleeps(poll_seconds: float) -> bool:
-    """Let the SuperNode's loop sleep `poll_seconds` at most."""
+    """Let the SuperNode's loop sleep `poll_seconds` at most while a run goes on."""
     if package_version != KNOWN_VERSION or sleeps_in(inspect.getsource(supernode_loop)) != KNOWN_SLEEPS:
         return False
-    pauses = types.SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, poll_seconds)))
+    pauses = types.SimpleNamespace(sleep=Pauses(poll_seconds).sleep)
     setattr(supernode_loop, "time", pauses)  # noqa: B010 - a plain assignment is a type error, rightly
     return True
 

@@ -102,3 +102,19 @@ def test_with_other_heartbeats_nothing_is_changed(monkeypatch: pytest.MonkeyPatc
     assert HEARTBEAT.HEARTBEAT_CALL_TIMEOUT == 5
     monkeypatch.setattr(coordinator.pauses, "package_version", "1.42.0")
     assert not coordinator.pauses.allow_short_heartbeats()
+
+
+def test_looks_for_messages_become_rare_when_there_are_none_for_a_minute() -> None:
+    now, slept = [0.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    paused = pauses.Pauses(0.2, sleep=sleep, monotonic=lambda: now[0])
+    paused.sleep(3)
+    now[0] = 61.0
+    paused.sleep(3)
+    paused.sleep(0.5)  # a message is being answered
+    paused.sleep(3)
+    assert slept == [0.2, 2.0, 0.2, 0.2]

@@ -32,7 +32,7 @@ class KeyCommands:
 
     def rotate(
         self,
-        parts: Annotated[list[str] | None, typer.Argument(help="tls, identity; at a bank also paillier")] = None,
+        parts: Annotated[list[str] | None, typer.Argument(help="tls, identity; at a participant also node, at a bank also paillier")] = None,
         *,
         address: Annotated[str | None, typer.Option(help="a new address of the service", show_default=False)] = None,
         above: Annotated[

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from coordinator.command import app as bureau_app
 from crypto.errors import YurongError
+from crypto.identity import ParticipantDocument, parse_fingerprint
 from participants.department.command import app as department_app
 from simulations.small_federation import SmallFederation
 
@@ -140,3 +141,17 @@ def test_a_home_of_another_role_is_named_as_such(bureau: Desk) -> None:
     done = Desk(department_app, bureau.home).run("status")
     assert isinstance(done.exception, YurongError)
     assert "bureau" in done.exception.message
+
+
+def test_a_participant_gets_a_new_node_key_and_says_so_in_its_document(bureau: Desk, tax: Desk, tmp_path: Path) -> None:
+    document, fingerprint = handed_over(tax, tmp_path)
+    (tmp_path / "heard").write_text(f"tax {fingerprint}\n")
+    bureau.ask("admit", document, "--fingerprints", str(tmp_path / "heard"))
+    before = Path(document).read_bytes()
+    assert bureau.run("admit", tax.ask("rotate", "node")["hand_over"]).exception is None
+    tax.ask("rotate", "--finish")
+    after = Path(handed_over(tax, tmp_path)[0]).read_bytes()
+    assert (
+        ParticipantDocument.verify(after, parse_fingerprint(fingerprint)).node_key
+        != ParticipantDocument.verify(before, parse_fingerprint(fingerprint)).node_key
+    )
