@@ -69,7 +69,7 @@ def import_records(
 def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
     """Show what this node holds and what waits for its operator."""
     from participants.command.status import node_status
-    from participants.department.importer import open_records
+    from participants.department.unfinished_import import open_records
 
     opened = open_home(home)
     show(node_status(opened, open_records(opened)), as_json=as_json)

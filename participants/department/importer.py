@@ -10,8 +10,8 @@ the new ones with the new:
 5. The old table and the old partials are removed.
 
 Scoring reads the database alone and goes on: what is written in 2 and removed in 5 is so by short transactions. If the
-machine stops between 3 and 4, `settle_import` does 4 before the records are read again; if it stops before 3, it drops
-what was staged. `open_records` calls it.
+machine stops between 3 and 4, `unfinished_import.settle_import` does 4 before the records are read again; if it stops
+before 3, it drops what was staged. `open_records` calls it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from crypto.identifiers import ModelVersion
 from models.block_file import AnyBlock, block_from_bytes
@@ -34,13 +34,11 @@ from participants.department.block_partials import AllPartials, all_partials, co
 from participants.department.database import open_database
 from participants.department.database.tables import imports
 from participants.department.staged_rows import adopt_partials, remove_unused_rows, stage_partials
-from participants.department.store import DepartmentStore
-from participants.errors import ImportGoesOn
+from participants.department.unfinished_import import records_of, settle
 from participants.home import Home
 from participants.model_store import ModelStore
-from participants.table_store import StoredTable, TableStore
+from participants.table_store import StoredTable
 
-_DATA: Final = "data"
 _MODELS: Final = "models"
 
 
@@ -59,10 +57,10 @@ def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> Import
     Raises `TableRefused` for a file with faults, `ImportGoesOn` while another goes on, and `InvalidModelInput`
     if a model's feature is no longer in the contract. Nothing has changed then.
     """
-    store, database, watch = _store(home), open_database(home), _Watch()
+    store, database, watch = records_of(home), open_database(home), _Watch()
     now = int((clock or SystemClock()).now())
     with store.importing():
-        _settle(store, database)
+        settle(store, database)
         with watch.timing("table"):
             staged = store.stage(path)
         try:
@@ -74,47 +72,12 @@ def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> Import
                 _take_in(database, staged, found, path, now)
         except BaseException:
             # The transaction may be in force though its end was not heard of; the database knows.
-            _settle(store, database)
+            settle(store, database)
             raise
         store.publish(staged)
         with watch.timing("database"):
             remove_unused_rows(database)
     return ImportOutcome(rows=staged.rows, models=len(blocks), seconds=watch.seconds)
-
-
-def open_records(home: Home) -> DepartmentStore:
-    """Open a department's records, having brought an import that was stopped to its end (see `settle_import`)."""
-    settle_import(home)
-    return DepartmentStore(home.directory / _DATA)
-
-
-def settle_import(home: Home) -> None:
-    """Bring an import that was stopped to its end: the records become those of which the database has the partials.
-
-    One that goes on is left alone: it will do that itself.
-    """
-    store = _store(home)
-    if store.staged is None:
-        return
-    with suppress(ImportGoesOn), store.importing():
-        _settle(store, open_database(home))
-
-
-def _store(home: Home) -> TableStore:
-    return DepartmentStore(home.directory / _DATA).table_store
-
-
-def _settle(store: TableStore, database: Database) -> None:
-    staged = store.staged
-    if staged is None:
-        return
-    newest = select(imports.c.stored_as).order_by(imports.c.import_id.desc()).limit(1)
-    with database.reading() as connection:
-        taken_in = connection.execute(newest).scalar()
-    if taken_in == staged.file:
-        store.publish(staged)
-    else:
-        store.drop_staged()
 
 
 def _blocks(home: Home) -> dict[ModelVersion, AnyBlock]:

@@ -13,12 +13,12 @@ from models.hosting.metrics import HttpMeters, Metered
 from models.hosting.process import NodeProcess
 from models.hosting.server import serve
 from participants.department.database import open_database
-from participants.department.importer import open_records
 from participants.department.meters import ScorerMeters
 from participants.department.obfuscation import PoolSettings
 from participants.department.scorer import Scorer
 from participants.department.service import MAXIMUM_BODY_BYTES, PATHS, DepartmentService, department_app
 from participants.department.settings import DepartmentSettings
+from participants.department.unfinished_import import open_records
 from participants.home import Home
 from participants.training import training_services
 

@@ -16,9 +16,9 @@ from models.wire.training import DirectionRequest, GradientRequest
 from participants.department.aligner import DepartmentAligner
 from participants.department.binner import DepartmentBinner
 from participants.department.finisher import DepartmentFinisher
-from participants.department.importer import open_records
 from participants.department.partials import PartialsGiver
 from participants.department.trainer import DepartmentTrainer
+from participants.department.unfinished_import import open_records
 from participants.run import Run
 
 

@@ -36,7 +36,7 @@ _AT_ONCE: Final = 32
 
 
 class TimedScoreClient(ScoreClient):
-    """A `ScoreClient` that knows how long it computed. `seconds`: in all, sealing, signing, opening and its own part."""
+    """A `ScoreClient` that knows how long it computed. `seconds`: in all, of sealing, signing and opening."""
 
     seconds: float = 0.0
 

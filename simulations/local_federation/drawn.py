@@ -1,4 +1,4 @@
-"""Nodes that can serve at once, with a model that was drawn and not trained: what `init`, `pin`, `import` and a run leave.
+"""Nodes that can serve at once, with a model that was drawn: what `init`, `pin`, `import` and a run leave.
 
 The homes are made by the functions behind these commands, in this process: 28 nodes take seconds, where 28 operators at
 their keyboards take minutes. Nothing in a home tells that it was made so.

@@ -21,9 +21,10 @@ from participants.contract import KEY_COLUMN
 from participants.department import importer
 from participants.department.database import open_database
 from participants.department.database.tables import imports, mask_contexts, partial_tables, partials
-from participants.department.importer import ImportOutcome, import_data, settle_import
+from participants.department.importer import ImportOutcome, import_data
 from participants.department.partials import PartialTable
 from participants.department.store import DepartmentStore
+from participants.department.unfinished_import import settle_import
 from participants.errors import ImportGoesOn, StoreUnusable, TableRefused
 from participants.model_store import ModelStore
 from participants.table_store import TableStore
@@ -192,7 +193,7 @@ def test_a_machine_that_stops_before_or_after_a_step_leaves_one_state_whole(
 
     with monkeypatch.context() as patch:
         patch.setattr(place, step, stop)
-        patch.setattr(importer, "_settle", lambda *_: None)  # what has stopped tidies nothing up
+        patch.setattr(importer, "settle", lambda *_: None)  # what has stopped tidies nothing up
         with pytest.raises(MachineStopped):
             department.take("new")
     settle_import(department.home)
