@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crypto.errors import PeerError, ProtectionUnavailable, ProtocolStateError
+from crypto.errors import MalformedMessage, PeerError, ProtectionUnavailable, ProtocolStateError
 from crypto.identifiers import ParticipantId, Role, RunId
 from models.wire.binning import BinRequest
 from models.wire.plan import MAXIMUM_ATTEMPTS, RunPlan, attempt_of
@@ -175,6 +175,20 @@ def test_a_run_that_came_to_training_is_not_begun_anew(of: str, homes: dict[str,
         cost = approvals.show("run-next").exposure.before
         assert cost.runs == 1
         assert cost.numbers_opened == ({} if of == "tax" else {"tax": 100})
+
+
+def test_an_attempt_of_an_attempt_trains_again_under_one_approval_where_plans_are_not_checked_and_is_refused_by_ours(
+    approvals: Approvals, homes: dict[str, Home]
+) -> None:
+    home = homes["tax"]
+    approve_everything(home.directory)
+    second, third = (replace(PLAN, run_id=f"run-n-a2-a{number}") for number in (2, 3))
+    approvals.admit(second)
+    RunStore(home.directory / "runs", second.run).write_facts("residuals/0001", {})
+    approvals.admit(third)  # the second attempt came to training, but that is looked for under another name
+    for plan in (second, third):
+        with closing(Node(home)) as node, pytest.raises(MalformedMessage, match="attempt of an attempt"):
+            node.handle(Step.JOIN, JoinRequest(plan=plan.encode()).encode())
 
 
 def test_who_is_not_meant_is_not_even_asked(approvals: Approvals) -> None:

@@ -42,6 +42,7 @@ def test_a_plan_comes_back_and_every_change_of_it_has_another_digest() -> None:
         {"banks": ("bank-1", "tax")},
         {"run_id": "Run/../1"},
         {"run_id": "run-1\n"},
+        {"run_id": "run-1-a2-a3"},
         {"banks": ("../../run-0/cohort/bank-1", "bank-2")},
         {"departments": ("Courts", "land", "tax")},
         {"maximum_rounds": 0},
