@@ -7,7 +7,6 @@ within a second, without a restart.
 """
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from crypto.identifiers import Role
 from models.hosting.connection import Limits
 from models.hosting.door import Entrance
 from models.hosting.home import NodeHome
+from models.hosting.logs import configure_logs
 from models.hosting.passphrase import read_passphrase
 from models.hosting.server import serve
 from models.hosting.supervisor import Service
@@ -50,8 +50,7 @@ def main() -> None:
     parser.add_argument("--link", required=True, metavar="HOST:PORT", help="where the SuperLink listens")
     parser.add_argument("--link-certificate", required=True, type=Path, help="the SuperLink's certificate (PEM)")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    configure_logs()
     home = NodeHome.open(options.home, passphrase=read_passphrase())
     serve_edge(home, host=options.host, port=options.port, link=options.link, link_certificate=options.link_certificate)
 

@@ -76,7 +76,7 @@ def _handle(kind: str, body: bytes, home: Path, open_node: Callable[[Path], Hand
     try:
         answer = open_node(home).handle(kind, body)
     except YurongError as fault:
-        _log.warning("step %s refused: %s", kind, fault.message)
+        _log.warning("step %s refused: %s", kind, fault.message, extra={"error": fault})
         return Outcome(refusal=type(fault).__name__)
     except Exception:  # noqa: BLE001 - see above
         # Whatever it says may quote a record: it stays in this participant's log.

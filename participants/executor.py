@@ -42,6 +42,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
 from models.errors import BundleRefused
+from models.hosting.logs import configure_logs
 from models.wire.app_bundle import CLIENT_APP, SERVER_APP, check_bundle
 from participants.pauses import shorten_heartbeats, shorten_object_backoff
 
@@ -128,7 +129,7 @@ class PinnedExecutor:
             self._check(bundle)
             return self._app(message, context)
         except BundleRefused as fault:
-            _log.warning("a run was refused: %s", fault.message)
+            _log.warning("a run was refused", extra={"error": fault})
             return Message(Error(ErrorCode.INVALID_FAB, ""), reply_to=message)
         except Exception:  # noqa: BLE001 - its text may quote what the participant holds
             _log.exception("the app failed on a message")
@@ -164,11 +165,10 @@ def main() -> None:
     parser.add_argument("--server-app", default=SERVER_APP, metavar="MODULE:NAME", help="the bureau's app of a run")
     parser.add_argument("--poll-seconds", default=0.05, type=float, help="pause between two looks for a task")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure_logs()  # the text of an error of a library may quote a record
     os.umask(0o077)
     # Ended in order, so that worker processes of the node's end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     if not (shorten_object_backoff() and shorten_heartbeats()):
         _log.warning("this is not the version of Flower whose pauses are known; they stay as they are")
     app = load_app(options.client_app)

@@ -10,6 +10,7 @@ What a role serves runs in this process; Flower's programs, which may be killed 
 from __future__ import annotations
 
 import contextlib
+import resource
 import signal
 import threading
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,7 @@ class NodeProcess:
 
     def __init__(self, settings: HostSettings, *, checks: Mapping[str, Check]) -> None:
         configure_logs()
+        forbid_core_dumps()
         self.settings = settings
         self.registry = new_registry()
         self.limits = Limits(shutdown_seconds=settings.shutdown_seconds)
@@ -76,3 +78,11 @@ class NodeProcess:
             return self._supervisor.child(service.name).state is State.RUNNING and service.ready()
 
         return runs_and_is_ready
+
+
+def forbid_core_dumps() -> None:
+    """Have a crash of this process, or of one that it starts, write no memory to the disk: private keys are in it."""
+    _, hardest = resource.getrlimit(resource.RLIMIT_CORE)
+    # One byte is too little for a dump, and keeps Linux from handing one to a program, which nought does not.
+    limit = min(1, hardest) if hardest != resource.RLIM_INFINITY else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))

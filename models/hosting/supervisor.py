@@ -98,6 +98,8 @@ class Supervisor:
             # Flower starts its own programs by name, and they import ours, also from a checkout that is not installed.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")])),
+            # Or `python -m` would take modules from the present directory first, where others may have put some.
+            "PYTHONSAFEPATH": "1",
             _MARK: self._mark,
         }
         self._children: dict[str, Child] = {}
@@ -168,7 +170,7 @@ class Supervisor:
             output = _STANDARD_ERROR if log is None else stack.enter_context(log.open("ab")).fileno()
             return subprocess.Popen(  # noqa: S603 - the command is ours
                 [
-                    *(sys.executable, "-m", "models.hosting.supervised", str(os.getpid())),
+                    *(sys.executable, "-P", "-m", "models.hosting.supervised", str(os.getpid())),
                     *(service.entry_point, *service.arguments),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -84,6 +84,26 @@ def test_a_service_can_be_ended_alone(tmp_path: Path) -> None:
         assert supervisor.states() == {}
 
 
+def test_modules_that_lie_in_the_present_directory_are_run_by_a_plain_python_and_not_by_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = tmp_path / "models"
+    planted.mkdir()
+    (planted / "__init__.py").write_text("import pathlib; pathlib.Path('was-run').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    mark = tmp_path / "was-run"
+    plain = [sys.executable, "-m", "models.hosting.supervised", "1", "sleepers:failing"]
+    assert subprocess.run(plain, capture_output=True, check=False).returncode != 0
+    assert mark.exists()
+    mark.unlink()
+    with Supervisor(logs=tmp_path / "logs") as supervisor:
+        supervisor.start(once("parent", tmp_path / "has-child"))
+        assert wait_until((tmp_path / "has-child").exists)
+        supervisor.start(once("parent_of_module", "models.hosting.supervised", tmp_path / "has-ended"))
+        assert wait_until((tmp_path / "has-ended").exists)
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize("reason", [RuntimeError, KeyboardInterrupt])
 def test_an_exception_or_an_interrupt_takes_them_down_too(tmp_path: Path, reason: type[BaseException]) -> None:
     supervisor = Supervisor(logs=tmp_path)

@@ -37,6 +37,12 @@ def parent() -> None:
     time.sleep(600)
 
 
+def parent_of_module() -> None:
+    """Runs a module by its name, as Flower's executor does."""
+    subprocess.run([sys.executable, "-m", sys.argv[1]], stderr=subprocess.DEVNULL, check=False)
+    Path(sys.argv[2]).touch()
+
+
 def same_session_parent() -> None:
     """Leaves a child in its own session, as Flower's SuperExec does."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
