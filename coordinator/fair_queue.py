@@ -89,15 +89,16 @@ class FairQueue:
         self._next()
 
     def _next(self) -> None:
-        if not self._lines or not self._free:
-            return
-        bank = min(self._lines, key=lambda name: self._in_flight[name])  # the first of equals
-        line = self._lines.pop(bank)
-        place = line.popleft()
-        if line:
-            self._lines[bank] = line
-        self._take(bank)
-        place.set_result(None)
+        while self._lines and self._free:
+            bank = min(self._lines, key=lambda name: self._in_flight[name])  # the first of equals
+            line = self._lines.pop(bank)
+            place = line.popleft()
+            if line:
+                self._lines[bank] = line
+            if not place.done():  # else whoever waited was told to go away, and has not noticed yet
+                self._take(bank)
+                place.set_result(None)
+                return
 
     def _leave(self, bank: ParticipantId, place: asyncio.Future[None]) -> None:
         line = self._lines.get(bank)

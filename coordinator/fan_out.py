@@ -16,7 +16,7 @@ from typing import Final
 
 from coordinator.errors import BadAnswer, DepartmentRefused, DepartmentUnavailable, LossReason
 from coordinator.probe import OFFER_SECONDS, TIMEOUT_SECONDS, DepartmentProbe, Readiness
-from coordinator.scoring import ServedModel
+from coordinator.scoring import ServedModel, UnderWay
 from crypto.errors import PeerError
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.hosting import problems
@@ -73,7 +73,7 @@ class FanOut:
         self._deadline_seconds = deadline_seconds
         self._monotonic = monotonic
         self._peers: dict[ParticipantId, Peer] = {}
-        self._under_way: set[asyncio.Task[bytes]] = set()
+        self._under_way: UnderWay = set()
         self.probe = DepartmentProbe(
             self._ready,
             on_change=on_change,
@@ -89,15 +89,19 @@ class FanOut:
                 self.probe.doubt(name)
         return await self.probe.up(model)
 
-    async def relay(self, requests: Mapping[ParticipantId, bytes]) -> Mapping[ParticipantId, bytes]:
-        """Everybody's answer, within the deadline.
+    async def relay(
+        self, requests: Mapping[ParticipantId, bytes], under_way: UnderWay | None = None
+    ) -> Mapping[ParticipantId, bytes]:
+        """Everybody's answer, within the deadline. `under_way` is given the requests to all.
 
         Raises `DepartmentUnavailable`, `DepartmentRefused` or `BadAnswer` as soon as one gives none.
         """
         tasks = {asyncio.create_task(self._ask(name, data)): name for name, data in requests.items()}
         for task in tasks:
-            self._under_way.add(task)
-            task.add_done_callback(self._end)
+            for where in (self._under_way, *([] if under_way is None else [under_way])):
+                where.add(task)
+                task.add_done_callback(where.discard)
+            task.add_done_callback(_heard)
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             if fault := task.exception():
@@ -112,11 +116,6 @@ class FanOut:
             await asyncio.wait(self._under_way, timeout=self._deadline_seconds)
         for peer in self._peers.values():
             await peer.close()
-
-    def _end(self, task: asyncio.Task[bytes]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # it was told to whoever waited, or came after another's
 
     async def _ask(self, name: ParticipantId, data: bytes) -> bytes:
         began = self._monotonic()
@@ -164,6 +163,11 @@ class FanOut:
         if name not in self._peers:
             self._peers[name] = self._new_peer(name)
         return self._peers[name]
+
+
+def _heard(task: asyncio.Task[bytes]) -> None:
+    if not task.cancelled():
+        task.exception()  # it was told to whoever waited, or came after another's
 
 
 def _reason(fault: PeerUnreachable) -> LossReason:

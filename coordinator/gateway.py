@@ -13,8 +13,8 @@ model, and who was missing. It does not know about whom.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 
 from coordinator.fair_queue import FairQueue
 from coordinator.meters import GatewayMeters, Part
-from coordinator.scoring import AsyncScoreGateway, Relay, ServedModel
+from coordinator.scoring import AsyncScoreGateway, Relay, ServedModel, UnderWay
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
 from models.hosting import problems
@@ -64,7 +64,7 @@ class GatewayService:
         self.meters = meters
         self._record = record
         self._queue = queue or FairQueue()
-        self._writing: set[asyncio.Task[None]] = set()
+        self._going_on: set[asyncio.Task[None]] = set()
         meters.watch(self._queue)
 
     async def offer(self, caller: ParticipantId, data: bytes) -> bytes:
@@ -75,27 +75,31 @@ class GatewayService:
 
     async def score(self, caller: ParticipantId, data: bytes) -> bytes:
         """The answer to an encoded `ScoreRequest`; raises a `YurongError` to refuse."""
+        under_way: UnderWay = set()
         with self.meters.timing(Part.ALL):
-            async with self._queue.turn(caller) as waited:
-                self.meters.took(Part.WAITING, waited)
-                began = perf_counter()
-                relay = self.gateway.desk.prepare(ScoreRequest.decode(data))
-                self._check(caller, relay.model, signed_by=relay.bank)
-                prepared = perf_counter() - began
-                return await self._recorded(relay, prepared)
+            async with AsyncExitStack() as turn:
+                self.meters.took(Part.WAITING, await turn.enter_async_context(self._queue.turn(caller)))
+                try:
+                    began = perf_counter()
+                    relay = self.gateway.desk.prepare(ScoreRequest.decode(data))
+                    self._check(caller, relay.model, signed_by=relay.bank)
+                    return await self._recorded(relay, perf_counter() - began, under_way)
+                finally:
+                    if under_way:
+                        self._go_on(_end_when_done(turn.pop_all(), under_way))
 
     async def close(self) -> None:
-        """Wait for what is being written."""
-        if self._writing:
-            await asyncio.wait(self._writing)
+        """Wait for what is being written, and for what departments are still asked."""
+        if self._going_on:
+            await asyncio.wait(self._going_on)
 
-    async def _recorded(self, relay: Relay, prepared: float) -> bytes:
+    async def _recorded(self, relay: Relay, prepared: float, under_way: UnderWay) -> bytes:
         """The answer; the request is on record before anybody is asked."""
         await asyncio.to_thread(self._record.received, relay)
         outcome = problems.INTERNAL.slug
         try:
             with self.meters.timing(Part.NETWORK):
-                answers = await self.gateway.collect(relay)
+                answers = await self.gateway.collect(relay, under_way)
             began = perf_counter()
             answer = self.gateway.combine(relay, answers).encode()
             self.meters.took(Part.CRYPTOGRAPHY, prepared + perf_counter() - began)
@@ -104,14 +108,14 @@ class GatewayService:
             outcome = problems.problem_of(fault).slug
             raise
         finally:
-            self._end(relay.digest, outcome)
+            self._go_on(asyncio.to_thread(self._record.ended, relay.digest, outcome))
         return answer
 
-    def _end(self, digest: bytes, outcome: str) -> None:
-        """Have the outcome written down; nobody waits for that."""
-        task = asyncio.create_task(asyncio.to_thread(self._record.ended, digest, outcome))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+    def _go_on(self, work: Coroutine[object, object, None]) -> None:
+        """Have this done; nobody waits for it."""
+        task = asyncio.create_task(work)
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
 
     @staticmethod
     def _check(caller: ParticipantId, model: ServedModel, *, signed_by: ParticipantId | None = None) -> None:
@@ -119,6 +123,16 @@ class GatewayService:
             raise RequestRefused(problems.FORBIDDEN, "only a bank of the model may ask for scores by it")
         if signed_by not in (None, caller):
             raise RequestRefused(problems.FORBIDDEN, "a score request was signed by another bank than sends it")
+
+
+async def _end_when_done(turn: AsyncExitStack, under_way: UnderWay) -> None:
+    """Keep a bank's turn until all departments are done with its request, not only until it was refused.
+
+    Or a bank whose requests are refused by one department could have any number of them wait at the others, before
+    those of another bank.
+    """
+    async with turn:
+        await asyncio.wait(under_way.copy())
 
 
 _Handler = Callable[[ParticipantId, bytes], Awaitable[bytes]]

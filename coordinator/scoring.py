@@ -13,6 +13,7 @@ to relay, choose who is in S, and falsify the sum.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +35,9 @@ from models.wire.online import (
 from models.wire.plan import require_enough_departments
 from models.wire.score_statement import ScoreStatement, SignedStatement, request_digest, tree_of_boxes
 
+UnderWay = set[asyncio.Task[bytes]]
+"""Requests to departments that have not ended. Each leaves when it ends."""
+
 
 class DepartmentPost(Protocol):
     """Carries online requests to departments. What is in them is nobody's business there."""
@@ -54,8 +58,13 @@ class AsyncDepartmentPost(Protocol):
         """The model's departments that answer at this moment, each with the serial of its document in use."""
         ...
 
-    async def relay(self, requests: Mapping[ParticipantId, bytes]) -> Mapping[ParticipantId, bytes]:
-        """Everybody's answer; raises `DepartmentUnavailable` or `DepartmentRefused` as soon as one gives none."""
+    async def relay(
+        self, requests: Mapping[ParticipantId, bytes], under_way: UnderWay | None = None
+    ) -> Mapping[ParticipantId, bytes]:
+        """Everybody's answer; raises `DepartmentUnavailable` or `DepartmentRefused` as soon as one gives none.
+
+        `under_way` is given what goes on even then.
+        """
         ...
 
 
@@ -221,15 +230,15 @@ class AsyncScoreGateway:
         relay = self.desk.prepare(request)
         return self.combine(relay, await self.collect(relay))
 
-    async def collect(self, relay: Relay) -> Mapping[ParticipantId, bytes]:
-        """All answers to a request. Nobody is asked unless all of S are up.
+    async def collect(self, relay: Relay, under_way: UnderWay | None = None) -> Mapping[ParticipantId, bytes]:
+        """All answers to a request. Nobody is asked unless all of S are up. `under_way`: see `AsyncDepartmentPost`.
 
         An enterprise is answered with one set; so it is better not asked about at all than answered by a part of S.
         """
         up = await self._carrier.up(relay.model)
         if down := [name for name in relay.departments if name not in up]:
             raise DepartmentUnavailable(dict.fromkeys(down, LossReason.UNAVAILABLE))
-        return await self._carrier.relay(relay.messages)
+        return await self._carrier.relay(relay.messages, under_way)
 
     def combine(self, relay: Relay, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
         """The product of all answers; raises `BadAnswer` if one is none."""

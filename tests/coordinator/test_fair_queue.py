@@ -111,6 +111,23 @@ def test_who_goes_away_keeps_no_place() -> None:
     run(scenario())
 
 
+def test_a_place_that_comes_free_while_the_next_goes_away_is_not_lost() -> None:
+    async def scenario() -> None:
+        desk = Desk(FairQueue(in_flight=1, waiting_per_bank=3))
+        first, second, third = desk.many(ONE, 3)
+        await settle()
+        desk.end.release()
+        second.cancel()  # in the very moment in which the first one ends, and gives its place on
+        await asyncio.gather(first, second, return_exceptions=True)
+        await settle()
+        assert (desk.queue.in_flight, desk.queue.waiting) == (1, 0)
+        desk.end.release()
+        await third
+        assert desk.queue.in_flight == 0
+
+    run(scenario())
+
+
 def test_a_request_that_fails_gives_its_place_back() -> None:
     async def scenario() -> None:
         queue = FairQueue(in_flight=1)

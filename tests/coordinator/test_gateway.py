@@ -22,7 +22,7 @@ from coordinator.meters import GatewayMeters, Part
 from coordinator.scoring import AsyncScoreGateway
 from crypto.identifiers import EnterpriseId, ParticipantId
 from models.hosting.peer import MEDIA_TYPE
-from models.hosting.problems import KINDS
+from models.hosting.problems import KINDS, REQUEST_CONFLICT
 from models.hosting.problems import MEDIA_TYPE as PROBLEM
 from models.wire.online import Offer, OfferRequest, ScoreAnswer, ScoreRequest
 from participants.bank.score_request import OpenRequest
@@ -55,11 +55,12 @@ class Bureau:
         self.registry = CollectorRegistry()
         model = served_model(rehearsal.home(rehearsal.bank), rehearsal.drawn.version)
         self.fan_out = self.network.fan_out()
+        self.queue = queue or FairQueue()
         self.service = GatewayService(
             AsyncScoreGateway([model], self.fan_out),
             record=self.record,
             meters=GatewayMeters(self.registry),
-            queue=queue,
+            queue=self.queue,
         )
         self.app = gateway_app(self.service)
 
@@ -180,6 +181,30 @@ def test_a_full_line_is_told_to_come_again(rehearsal: OnlineRehearsal, online: O
             response = done.pop().result()
             assert (response.status_code, slug(response)) == (429, "too-many-requests")
             assert int(response.headers["retry-after"]) >= 1
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(scenario())
+
+
+def test_a_bank_whose_requests_one_department_refuses_has_no_more_of_them_at_the_others_than_its_turns(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    bureau = Bureau(rehearsal, online, FairQueue(in_flight=2))
+    refusing, slow = rehearsal.drawn.departments[:2]
+
+    async def scenario() -> None:
+        asked = [await bureau.ask() for _ in range(6)]
+        bureau.network.faults[refusing].refuses = REQUEST_CONFLICT
+        bureau.network.faults[slow].hanging = True
+        async with bureau.caller() as http:
+            tasks = [asyncio.create_task(http.post("/v1/scores", content=one.request.encode())) for one in asked]
+            done, waiting = await asyncio.wait(tasks, timeout=0.5)
+            # A bank hears at once of what was refused. Without the turns being kept, all would wait at the slow one.
+            assert {slug(task.result()) for task in done} == {"request-conflict"}
+            assert len(done) == bureau.network.scores_asked_of(slow) == 2
+            assert bureau.queue.in_flight == 2
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
