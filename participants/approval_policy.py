@@ -1,7 +1,8 @@
 """Which runs a participant takes part in without asking a person: `approval.toml` in its home.
 
-Without the file every run waits for the operator. A file that cannot be used approves nothing, and says why where
-pending runs are shown. A run that would use a feature that is never to be used is refused, whoever approves it.
+Without the file every run waits for the operator. A run that would use a feature that is never to be used is refused,
+whoever approves it. So while there is a file that cannot be used, nobody approves anything and no attempt is begun;
+where pending runs are shown it says why.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Verdict(StrEnum):
     APPROVE = "approve"
     ASK = "ask"
     REFUSE = "refuse"
+    WAIT = "wait"
+    """Nobody knows what may never be used, so nobody decides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Approvals:
         if record.state is ApprovalState.REFUSED:
             raise ApprovalRefused("this run was refused before", advice="the bureau proposes a new one")
         opinion = self._opinion(record.plan)
-        if opinion.verdict is Verdict.REFUSE:
+        if opinion.verdict in {Verdict.REFUSE, Verdict.WAIT}:
             raise ApprovalRefused(f"this run cannot be approved: {'; '.join(opinion.reasons)}")
         if record.state is ApprovalState.PENDING:
             self._decide(record, record.decided(ApprovalState.APPROVED, by=_named(by), at=self._clock.now()))
@@ -113,8 +113,8 @@ class Approvals:
             raise PeerError("this run already has another plan")
         if record.state is ApprovalState.PENDING:
             record = self._by_policy(record)
-        elif record.state is ApprovalState.APPROVED and self._opinion(plan).verdict is Verdict.REFUSE:
-            raise RunRefused("this run would use what no run may use", advice="see approval.toml")
+        elif record.state is ApprovalState.APPROVED:
+            self._require_allowed(plan)
         _require_approved(record)
         if attempt != record.attempts:
             self._begin(record, attempt)
@@ -131,6 +131,14 @@ class Approvals:
                 "this is not the attempt of the run that was begun here", advice="the bureau begins a new attempt"
             )
 
+    def _require_allowed(self, plan: RunPlan) -> None:
+        """Hold a run that was approved before to what no run may use."""
+        verdict = self._opinion(plan).verdict
+        if verdict is Verdict.REFUSE:
+            raise RunRefused("this run would use what no run may use", advice="see approval.toml")
+        if verdict is Verdict.WAIT:
+            raise ApprovalPending("what no run may use cannot be read here", advice="correct approval.toml")
+
     def _propose(self, proposal: RunPlan) -> ApprovalRecord:
         if self._records.count(ApprovalState.PENDING) >= MAXIMUM_PENDING:
             raise PeerError("too many runs wait for a decision here", advice="the operator decides on them first")
@@ -145,7 +153,7 @@ class Approvals:
 
     def _by_policy(self, record: ApprovalRecord) -> ApprovalRecord:
         opinion = self._opinion(record.plan)
-        if opinion.verdict is Verdict.ASK:
+        if opinion.verdict in {Verdict.ASK, Verdict.WAIT}:
             return record
         approved = opinion.verdict is Verdict.APPROVE
         decided = record.decided(
@@ -184,12 +192,12 @@ class Approvals:
         try:
             policy = ApprovalPolicy.read(self._home.directory)
         except PolicyRefused as fault:
-            return Opinion(Verdict.ASK, (fault.message,))
+            return Opinion(Verdict.WAIT, (fault.message,))
         if policy is None:
             return Opinion(Verdict.ASK, ("there is none",))
         features = self._features()
         if features is None and policy.keys.features_never_used:
-            return Opinion(Verdict.ASK, ("the data contract cannot be read",))
+            return Opinion(Verdict.WAIT, ("the data contract cannot be read",))
         since = self._clock.now() - DAYS * _DAY_SECONDS
         return policy.opinion(
             plan,

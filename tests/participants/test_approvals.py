@@ -308,6 +308,24 @@ def test_a_policy_with_a_fault_approves_nothing(fault: str, approvals: Approvals
     assert any(POLICY_FILE in text for text in approvals.show("run-1").warnings)
 
 
+def test_a_run_that_no_approval_allows_is_not_begun_because_the_policy_was_spoilt(
+    approvals: Approvals, homes: dict[str, Home]
+) -> None:
+    home = homes["tax"]
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN)
+    write_policy(home, features_never_used=["late"], maximum_rounds="many")
+    with pytest.raises(ApprovalRefused, match=POLICY_FILE):
+        approvals.approve("run-1", by="Ms Liu")
+    (home.directory / POLICY_FILE).unlink()
+    approvals.approve("run-1", by="Ms Liu")  # whoever takes the policy away as a whole may do so
+    write_policy(home, features_never_used=["late"], maximum_rounds="many")
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN)
+    write_policy(home)
+    approvals.admit(PLAN)
+
+
 def test_a_policy_without_a_key_is_refused(homes: dict[str, Home]) -> None:
     path = homes["tax"].directory / POLICY_FILE
     path.write_text("purposes = []")
