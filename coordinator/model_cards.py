@@ -11,7 +11,7 @@ from crypto.succession import HandOver
 from models.histogram_metrics import ScoreBand
 from models.metrics import CalibrationRow
 from models.model_card import BlockSummary, ModelCard, QualitySummary, TrainingSummary
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.plan import RunPlan
 
 LIMITS: Final = (

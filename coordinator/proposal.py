@@ -10,7 +10,7 @@ from coordinator.home import BureauHome
 from coordinator.run_records import RunRecords
 from crypto.errors import UntrustedKey
 from crypto.identifiers import Role, parse_participant_id
-from models.additive import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
+from models.penalties import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
 from models.wire.plan import RunPlan, require_enough_departments
 
 TOLERANCE = 2e-9

@@ -12,7 +12,7 @@ never needs a gradient of them; the encrypted inner products bring it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,9 @@ from scipy.linalg import block_diag
 
 from models.errors import InvalidModelInput
 from models.feature_bins import Column, FeatureBins
+from models.penalties import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
 
 Vector = npt.NDArray[np.float64]
-
-DEFAULT_SMOOTHNESS: Final = 20.0
-"""Penalty on the squared second differences of neighbouring bins, as so many rows' worth of curvature."""
-DEFAULT_RIDGE: Final = 6.0
-"""Penalty on every squared weight. Never 0: it is what makes the optimum unique and rounds few."""
 
 
 class Block(Protocol):

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from models.errors import InvalidModelInput
 from models.metrics import CalibrationRow, RocCurve, roc_from_counts
-from models.scorecard import PointsScale
+from models.points import PointsScale
 
 CELLS_PER_UNIT: Final = 128
 LARGEST_LOG_ODDS: Final = 16

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.additive import DEFAULT_RIDGE, AdditiveBlock, checked_vector
+from models.additive import AdditiveBlock, checked_vector
 from models.errors import InvalidModelInput
 from models.feature_bins import Column, as_numbers
+from models.penalties import DEFAULT_RIDGE
 
 STEPS: Final = 32
 LIMIT: Final = 127 / 32

@@ -15,7 +15,7 @@ from crypto.identifiers import ModelVersion, ParticipantId
 from models.errors import InvalidModelInput
 from models.histogram_metrics import ScoreBand
 from models.metrics import CalibrationRow
-from models.scorecard import PointsScale
+from models.points import PointsScale
 
 CARD_VERSION: Final = 1
 SHOWN_FINGERPRINT: Final = 16

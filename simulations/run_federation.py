@@ -12,8 +12,8 @@ from typing import Any, Literal
 from flwr.app.user_config import UserConfig
 
 from coordinator.server_app import app
-from models.additive import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
 from models.binning import DEFAULT_MAXIMUM_BINS
+from models.penalties import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
 from models.wire.plan import RunPlan
 from simulations.command.choices import Engine
 from simulations.engines.deployment import run_on_flower

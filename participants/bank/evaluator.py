@@ -15,7 +15,7 @@ from crypto.documents import canonical_json
 from crypto.fixed_point import Words
 from models.histogram_metrics import HISTOGRAM_WORDS, ScoreHistogram, score_histogram
 from models.metrics import population_stability
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.binning import MaskedWords
 from models.wire.outcome import ConcludeRequest, Conclusion, EvaluateRequest
 from models.wire.steps import Purpose

@@ -21,7 +21,7 @@ import numpy as np
 
 from crypto.errors import ProtocolStateError
 from crypto.identifiers import ParticipantId
-from models.scorecard import PointsScale, points_that_add_up
+from models.points import PointsScale, points_that_add_up
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.bank.score_request import Score, ScoreParts
 

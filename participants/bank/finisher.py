@@ -6,7 +6,7 @@ import numpy as np
 
 from crypto.identifiers import ModelVersion
 from models.block_file import block_from_bytes, block_to_bytes, fingerprint
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.outcome import SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.setup import Done
 from participants.bank.own_block import OwnBlock

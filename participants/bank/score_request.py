@@ -30,7 +30,7 @@ from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
 from models.enterprise_id import parse_enterprise_id
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.codec import Name, WireMessage
 from models.wire.online import Offer, ScoreAnswer, ScoreRequest
 from models.wire.plan import require_enough_departments

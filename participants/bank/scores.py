@@ -7,6 +7,7 @@ better), probability of default and log-odds of default.
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -18,10 +19,8 @@ from crypto.labels import Label
 from crypto.lattice.keys import BankLatticeKey
 from crypto.lattice.parameters import ADDITION
 from crypto.lattice.workers import LatticeWorkers
-from models.additive import Block
-from models.block_file import block_from_bytes
 from models.hosting.files import private_file
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.envelope import post
 from models.wire.plan import require_enough_departments
 from models.wire.scoring import (
@@ -38,6 +37,9 @@ from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
 from participants.model_store import ModelStore
 from participants.run import Run
+
+if TYPE_CHECKING:
+    from models.additive import Block
 
 Vector = NDArray[np.float64]
 
@@ -114,13 +116,19 @@ def signed_partials(words: NDArray[np.uint64]) -> Vector:
     return signed.astype(np.float64) * 2.0**-PARTIAL_FRACTION_BITS
 
 
+def _read_block(data: bytes) -> Block:
+    from models.block_file import block_from_bytes  # loads torch, which takes seconds; few banks have a block
+
+    return block_from_bytes(data)
+
+
 class OwnPart:
     """The bank's own part of a model: the intercept and the block that banks share."""
 
     def __init__(self, model: ModelStore) -> None:
         self.intercept = float(model.facts()["intercept"])
         data = model.block()
-        self._block: Block | None = block_from_bytes(data) if data else None
+        self._block: Block | None = _read_block(data) if data else None
 
     def log_odds(self, book: BankBook, ids: list[EnterpriseId]) -> Vector:
         """Log-odds of default `(enterprises,)`; features are missing for who is not in the book."""

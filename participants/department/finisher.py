@@ -17,7 +17,8 @@ from crypto.identifiers import ModelVersion, ParticipantId
 from models.additive import BinnedBlock
 from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, fingerprint
 from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
-from models.scorecard import BlockScorecard, PointsScale
+from models.points import PointsScale
+from models.scorecard import BlockScorecard
 from models.wire.outcome import MEAN_DECIMALS, SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.setup import Done
 from models.wire.training import Coefficients

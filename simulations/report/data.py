@@ -15,7 +15,7 @@ import numpy as np
 from crypto.identifiers import EnterpriseId, Role
 from models.histogram_metrics import ScoreBand
 from models.metrics import CalibrationRow, RocCurve
-from models.scorecard import PointsScale, points_that_add_up
+from models.points import PointsScale, points_that_add_up
 from simulations.report.errors import ReportRefused
 from simulations.report.traffic import Traffic
 

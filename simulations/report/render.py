@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from simulations.report import wording
 from simulations.report.data import ReportData
 from simulations.report.errors import ReportRefused

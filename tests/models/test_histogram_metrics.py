@@ -9,7 +9,7 @@ from scipy.special import expit
 from models.errors import InvalidModelInput
 from models.histogram_metrics import CELLS, HISTOGRAM_WORDS, ScoreHistogram, score_histogram
 from models.metrics import auc, brier, ks
-from models.scorecard import PointsScale
+from models.points import PointsScale
 
 
 def sample(rows: int = 6000) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from models.errors import InvalidModelInput
 from models.histogram_metrics import ScoreBand
 from models.metrics import CalibrationRow
 from models.model_card import BlockSummary, ModelCard, QualitySummary, TrainingSummary
-from models.scorecard import PointsScale
+from models.points import PointsScale
 
 
 def made_card() -> ModelCard:

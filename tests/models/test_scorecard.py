@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from models.additive import BinnedBlock
 from models.errors import InvalidModelInput
 from models.feature_bins import FeatureBins, FeatureKind
-from models.scorecard import BlockScorecard, PointsScale, base_points, points_that_add_up
+from models.points import PointsScale, points_that_add_up
+from models.scorecard import BlockScorecard, base_points
 
 
 def test_at_the_base_odds_a_score_is_the_base_and_twice_the_odds_are_twenty_points_more() -> None:

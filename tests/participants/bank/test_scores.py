@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.lattice.parameters import ADDITION
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.bank.scores import signed_partials
 from participants.model_store import model_version

@@ -8,7 +8,8 @@ import pytest
 from crypto.identifiers import EnterpriseId
 from models.additive import BinnedBlock
 from models.block_file import block_from_bytes
-from models.scorecard import BlockScorecard, PointsScale
+from models.points import PointsScale
+from models.scorecard import BlockScorecard
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.department.partials import partial_table
 from participants.department.store import DepartmentStore

@@ -12,7 +12,7 @@ from crypto.identifiers import ParticipantId, Role
 from models.enterprise_id import parse_enterprise_id
 from models.histogram_metrics import ScoreHistogram, score_histogram
 from models.metrics import roc_curve
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from models.wire.binning import BinRequest, BlockShape, MaskedWords
 from models.wire.envelope import post
 from models.wire.steps import Step

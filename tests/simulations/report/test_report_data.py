@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crypto.identifiers import EnterpriseId, Role
-from models.scorecard import PointsScale
+from models.points import PointsScale
 from simulations.report.data import Comparison, Explanation, PartPoints, ReportData, Setting, hidden_id
 from simulations.report.errors import ReportRefused
 
