@@ -160,7 +160,7 @@ def parse_fingerprint(text: str) -> bytes:
     digits = "".join(text.split()).lower()
     if len(digits) != 2 * KEY_BYTES or digits.strip("0123456789abcdef"):
         raise MalformedMessage(
-            "a fingerprint is 64 hexadecimal digits", advice="Copy it from `yurong identity show` of the other side."
+            "a fingerprint is 64 hexadecimal digits", advice="The other side reads it off `document`."
         )
     return bytes.fromhex(digits)
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from crypto.identifiers import Role, RunId
+from models.hosting.passphrase import read_passphrase
 from models.wire.codec import WireMessage
 from models.wire.plan import RunPlan
 from models.wire.requests import read_request, run_of
@@ -72,7 +73,7 @@ class Node:
         """The node of a home, opened once a process."""
         with cls._opening:
             if directory not in cls._opened:
-                cls._opened[directory] = cls(Home.open(directory))
+                cls._opened[directory] = cls(Home.open(directory, passphrase=read_passphrase()))
             return cls._opened[directory]
 
     @classmethod

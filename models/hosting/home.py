@@ -113,9 +113,9 @@ class NodeHome(KeptKeys):
         try:
             about: dict[str, Any] = json.loads((directory / _HOME_FILE).read_bytes())
             name, role, title = parse_participant_id(about["participant_id"]), Role(about["role"]), str(about["title"])
-        except (OSError, ValueError, KeyError, TypeError, MalformedMessage) as fault:
+        except (OSError, ValueError, KeyError, TypeError, MalformedMessage):
             raise ProtectionUnavailable(
-                f"{directory} is no participant's home: {type(fault).__name__}", advice="create it first"
+                f"{directory} is no node's home", advice="name it with --home or YURONG_HOME; `init` makes one"
             ) from None
         vault = Vault.open(directory / KEYS_FOLDER / "vault", passphrase)
         home = cls(directory, name, role, title, vault=vault, clock=clock or SystemClock())

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from crypto.errors import MalformedMessage, PeerError, ProtectionUnavailable
+from crypto.identifiers import ParticipantId, Role
+from participants.home import Home
 from participants.node import Node
 from simulations.founding import FoundedFederation
 
@@ -30,3 +32,17 @@ def test_what_is_no_step_is_refused(federation: FoundedFederation) -> None:
 def test_a_directory_without_a_home_has_no_node(tmp_path: Path) -> None:
     with pytest.raises(ProtectionUnavailable):
         Node.open(tmp_path)
+
+
+def test_the_node_of_a_sealed_home_opens_with_the_passphrase_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "tax"
+    Home.create(
+        home, participant_id=ParticipantId("tax"), role=Role.DEPARTMENT, title="Tax", passphrase="six words at random"
+    )
+    with pytest.raises(ProtectionUnavailable, match="sealed"):
+        Node.open(home)
+    monkeypatch.setenv("YURONG_PASSPHRASE", "six words at random")
+    assert Node.open(home).home.participant_id == "tax"
+    Node.forget(home)

@@ -39,15 +39,23 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str)
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in rows[0]:
-        table.add_column(name.replace("_", " "))
+        table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_readable(value) for value in row.values()))
     Console().print(table)
 
 
+def _has_rows(values: Sequence[object]) -> bool:
+    return any(isinstance(one, Mapping) for one in values)
+
+
 def _readable(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_readable(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value)
+        return "\n".join(map(_readable, value)) if _has_rows(value) else ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)

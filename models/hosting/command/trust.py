@@ -73,6 +73,8 @@ class TrustCommands:
         for path in documents:
             data = read_limited(path)
             document = HandOver.split(data).verify_signed_by_itself()
+            if document.participant_id == node.participant_id:
+                raise FileRefused(f"{path} is a document of {node.participant_id}: this node", advice="pin the others'")
             known = document.participant_id in node.pins.names()
             handed.append((data, _compared(document, heard, known=known)))
         pinned = node.pins.pin_all(handed)

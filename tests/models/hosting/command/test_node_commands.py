@@ -116,6 +116,23 @@ def test_a_document_is_refused_if_the_telephone_said_another_fingerprint(
     assert bureau.ask("pins") == []
 
 
+def test_a_node_does_not_pin_itself(tax: Desk, tmp_path: Path) -> None:
+    document, fingerprint = handed_over(tax, tmp_path)
+    (tmp_path / "heard").write_text(f"tax {fingerprint}\n")
+    done = tax.run("pin", document, "--fingerprints", str(tmp_path / "heard"))
+    assert isinstance(done.exception, YurongError)
+    assert tax.ask("pins") == []
+
+
+def test_a_narrow_terminal_folds_what_is_shown_and_leaves_nothing_out(
+    bureau: Desk, tax: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, _ = handed_over(tax, tmp_path)
+    bureau.run("admit", document, typed="y\n")
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "…" not in bureau.run("pins").stdout
+
+
 def test_several_are_pinned_together_or_none(bureau: Desk, tax: Desk, tmp_path: Path) -> None:
     document, fingerprint = handed_over(tax, tmp_path)
     (tmp_path / "junk").write_bytes(b"{}\n")
