@@ -12,18 +12,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from crypto.identifiers import ModelVersion, ParticipantId, Role
+from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from models.hosting.supervisor import Service, Supervisor, last_line
 from simulations.errors import CommandFailed
 from simulations.local_federation.founding import BUREAU, Node
 from simulations.local_federation.operator import ENVIRONMENT
 
 _POLL_SECONDS: Final = 0.25
+_RUN_POLL_SECONDS: Final = 2.0
+"""Each look is a process of its own, which takes a second of what the nodes train with."""
+_AT_ONCE: Final = 2
 _COMMAND: Final = "simulations.command.main:main"
 
 
@@ -72,23 +76,37 @@ class LocalFederation:
 
     def train(self, *options: str, seconds: float = 1800.0) -> ModelVersion:
         """Propose a run, have everybody approve it, wait for its model, and open that for scores."""
-        bureau = self.nodes[BUREAU].operator
-        run = bureau.ask("train", *options)["run"]
-        waiting = {name for name, node in self.nodes.items() if node.operator.role is not Role.BUREAU}
+        run = self.propose(*options)
+        version = self.wait_for_model(run, seconds=seconds)
+        self.nodes[BUREAU].operator.type("approve", version)
+        return version
+
+    def propose(self, *options: str) -> RunId:
+        """Have the bureau propose a run of training."""
+        return RunId(self.nodes[BUREAU].operator.ask("train", *options)["run"])
+
+    def run(self, run: RunId) -> dict[str, Any]:
+        """What the bureau says of a run."""
+        rows: list[dict[str, Any]] = self.nodes[BUREAU].operator.ask("runs")
+        return next(one for one in rows if one["run"] == run)
+
+    def approve(self, run: RunId, names: Iterable[ParticipantId]) -> None:
+        """Have participants approve a run that they were asked for."""
+        with ThreadPoolExecutor(_AT_ONCE) as hands:
+            list(hands.map(lambda name: self.nodes[name].operator.type("approve", run), names))
+
+    def wait_for_model(self, run: RunId, *, seconds: float) -> ModelVersion:
+        """Have whoever a run waits for approve it, and wait until there is a model; raises `CommandFailed`."""
         ends_at = time.monotonic() + seconds
-        while True:
-            for name in sorted(waiting):
-                pending = self.nodes[name].operator.ask("status")["runs"]
-                if any(one["run"] == run and one["state"] == "pending" for one in pending):
-                    self.nodes[name].operator.type("approve", run)
-                    waiting.discard(name)
-            state = next(one for one in bureau.ask("runs") if one["run"] == run)
-            if state["state"] in ("failed", "refused") or time.monotonic() > ends_at:
-                raise CommandFailed("yurong bureau train", 1, str(state.get("reason", state["state"])))
-            if state["state"] == "finished":
-                bureau.type("approve", state["model"])
-                return ModelVersion(state["model"])
-            time.sleep(1.0)
+        approved: set[ParticipantId] = set()
+        while (said := self.run(run))["state"] != "finished":
+            if said["state"] in ("failed", "refused") or time.monotonic() > ends_at:
+                raise CommandFailed("yurong bureau train", 1, str(said["reason"] or said["state"]))
+            asked = {ParticipantId(name) for name in said["waits_for"]} - approved
+            self.approve(run, sorted(asked))
+            approved |= asked
+            time.sleep(_RUN_POLL_SECONDS)
+        return ModelVersion(said["model"])
 
 
 @contextmanager
