@@ -8,7 +8,7 @@ import pytest
 
 from models.wire.app_bundle import CLIENT_APP
 from participants import client_app
-from participants.executor import PinnedExecutor, load_app
+from participants.executor import PinnedExecutor, load_app, pause_seconds
 
 
 def test_the_installed_app_is_the_default() -> None:
@@ -29,3 +29,8 @@ def test_it_waits_for_a_node_that_is_not_up_yet(monkeypatch: pytest.MonkeyPatch)
         with closing(PinnedExecutor(f"127.0.0.1:{port}", b"secret", client_app.app)) as executor:
             executor.serve(while_true=lambda: next(looks))
     assert next(looks, None) is None
+
+
+@pytest.mark.parametrize(("idle_for", "pause"), [(0.0, 0.05), (2.0, 0.1), (10.0, 0.5), (3600.0, 1.0)])
+def test_it_looks_more_seldom_the_longer_there_was_nothing(idle_for: float, pause: float) -> None:
+    assert pause_seconds(0.05, idle_for=idle_for) == pause
