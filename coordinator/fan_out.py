@@ -127,7 +127,11 @@ class FanOut:
                 timeout_seconds=self._deadline_seconds,
             )
         except PeerUnreachable as fault:
-            self.probe.lost(name)
+            if fault.sent:
+                # It may be waiting for obfuscators of one bank's key, and be there for the others.
+                self.probe.doubt(name)
+            else:
+                self.probe.lost(name)
             raise DepartmentUnavailable({name: _reason(fault)}) from None
         except RemoteProblem as fault:
             raise self._refusal(name, fault) from None

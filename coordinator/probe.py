@@ -2,8 +2,9 @@
 
 Any answer counts as a word, that to a score request as well: a busy gateway asks hardly anybody, and a department that
 is slow to answer a probe because it has so many requests to answer is not taken for one that is down. A department that
-fails once is down, and in no offer, until it answers a probe; only the probes of the background ask one that is down,
-so that a department that hangs costs one offer 300 ms and the next ones nothing.
+cannot be reached is down, and in no offer, until it answers a probe; only the probes of the background ask one that is
+down, so that a department that hangs costs one offer 300 ms and the next ones nothing. One that did not answer a score
+request in time is asked before the next offer: a bank with an empty pool there does not take it from the others.
 
 A probe tells the serial of the document whose keys the department uses, for the offer, and for which models it is
 ready.

@@ -120,6 +120,26 @@ def test_one_that_hangs_costs_the_deadline_and_no_more(rehearsal: OnlineRehearsa
     run(scenario())
 
 
+def test_one_that_keeps_a_bank_waiting_is_not_taken_from_the_next_offer(
+    rehearsal: OnlineRehearsal, online: OnlineFederation
+) -> None:
+    bureau = Bureau(rehearsal, online, deadline_seconds=0.3)
+
+    async def scenario() -> None:
+        request = await bureau.request()
+        faults = bureau.network.faults[bureau.departments[0]]
+        faults.hanging = True
+        with pytest.raises(DepartmentUnavailable, match="department-01"):
+            await bureau.gateway.score(request)
+        faults.hanging = False  # it answers probes: it was that bank's obfuscators that it waited for
+        assert (await bureau.offer()).missing == ()
+        faults.hanging = True
+        bureau.fan_out.probe.doubt(bureau.departments[0])
+        assert (await bureau.offer()).missing == (bureau.departments[0],)
+
+    run(scenario())
+
+
 def test_an_answer_that_was_lost_on_the_way_is_fetched_again(bureau: Bureau) -> None:
     async def scenario() -> None:
         request = await bureau.request()
