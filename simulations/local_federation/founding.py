@@ -27,7 +27,7 @@ class Node:
     """One node of the federation and where it listens. `role_port`: its service for other nodes."""
 
     operator: Operator
-    settings: Mapping[str, int | str | bool]
+    settings: Mapping[str, int | float | str | bool]
 
     @property
     def name(self) -> ParticipantId:
