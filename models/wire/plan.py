@@ -58,6 +58,9 @@ class RunPlan(WireMessage):
                 parse_participant_id(name)  # it becomes part of paths
         if set(plan.departments) & set(plan.banks):
             raise MalformedMessage("a participant of the plan is both department and bank")
+        if not plan.purpose.isprintable():
+            # An operator reads it on a terminal, which other characters command.
+            raise MalformedMessage("the plan's purpose is not printable")
         if attempt_of(plan.proposal().run_id)[1] != 1:
             # What is counted for an attempt would be looked for under another run's name.
             raise MalformedMessage("the plan is of an attempt of an attempt")

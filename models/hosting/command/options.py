@@ -26,7 +26,7 @@ def show(facts: Mapping[str, Any], *, as_json: bool) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), _readable(value))
-    Console().print(table)
+    _console().print(table)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> None:
@@ -42,7 +42,12 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str)
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_readable(value) for value in row.values()))
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """What others wrote stands as it is: nothing in it is a colour, a link or a picture."""
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 def _has_rows(values: Sequence[object]) -> bool:

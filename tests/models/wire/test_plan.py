@@ -53,6 +53,9 @@ def test_a_plan_comes_back_and_every_change_of_it_has_another_digest() -> None:
         {"block": "deep"},
         {"maximum_bins": 1},
         {"purpose": ""},
+        {"purpose": "credit\nAt most 1 round"},
+        {"purpose": "credit\x1b[1A\x1b[2K"},
+        {"purpose": "credit \u202edesrever"},
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
