@@ -13,12 +13,14 @@ one takes none that is older.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from crypto.certificates import check_certificate, check_node_key, parse_address
 from crypto.documents import JsonObject, parse_canonical_json, sign_document, split_document
@@ -29,6 +31,7 @@ from crypto.paillier import MAXIMUM_BITS, MINIMUM_BITS
 from crypto.secret import Secret
 
 KEY_BYTES: Final = 32
+_SIGNATURE_BYTES: Final = 64
 MAXIMUM_DOCUMENT_BYTES: Final = 1 << 14
 MAXIMUM_TITLE_CHARACTERS: Final = 200
 MAXIMUM_SERIAL: Final = (1 << 31) - 1
@@ -78,11 +81,15 @@ class PublicIdentity:
         agree(X25519PrivateKey.from_private_bytes(bytes(KEY_BYTES)), self)
 
     def verify(self, label: Label, message: bytes, signature: bytes) -> None:
-        """Raise `SignatureInvalid` unless this identity signed `message` under `label`."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.signing_key).verify(signature, labelled(label, message))
-        except (InvalidSignature, ValueError) as error:
-            raise SignatureInvalid("the signature is not of this identity over these bytes") from error
+        """Raise `SignatureInvalid` unless this identity signed `message` under `label`.
+
+        By libsodium, which takes half of OpenSSL's time and refuses points of small order in signatures as well.
+        """
+        if len(signature) == _SIGNATURE_BYTES:
+            with suppress(BadSignatureError):
+                crypto_sign_open(signature + labelled(label, message), self.signing_key)
+                return
+        raise SignatureInvalid("the signature is not of this identity over these bytes")
 
     def fingerprint(self) -> bytes:
         """Return the SHA-256 (32 bytes) over both keys: what others pin."""
