@@ -64,6 +64,9 @@ class NodeProcess:
         app = operations_app(self.registry, self._checks | dict(checks or {}))
         server = BackgroundServer(app, host=self.settings.operations_host, port=self.settings.operations_port)
         self._stack.enter_context(server)
+        # What was loaded until here stays: the collector need not look through it again while requests are answered.
+        gc.collect()
+        gc.freeze()
 
     def wait_for_end(self) -> None:
         """Return at SIGTERM or SIGINT; for a node that serves nobody itself."""
