@@ -36,6 +36,7 @@ from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.database import Database
 from models.hosting.door import Entrance, WayOut
+from models.hosting.expiry import CertificateExpiry
 from models.hosting.metrics import HttpMeters, Metered
 from models.hosting.process import NodeProcess
 from models.hosting.server import serve
@@ -52,6 +53,7 @@ def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
     gateway = Gateway(home, settings, ModelRegistry(database, clock=home.clock), RequestLog(database, clock=home.clock))
     checks = {"database": database.is_current, "models": gateway.is_current}
     with NodeProcess(settings, checks=checks) as process:
+        process.registry.register(CertificateExpiry(home))
         if settings.training:
             process.keep(conduct_runs(home, settings, database, process))
         entrance = Entrance(home, roles={Role.BANK})

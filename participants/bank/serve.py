@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crypto.identifiers import parse_participant_id
+from models.hosting.expiry import CertificateExpiry
 from models.hosting.process import NodeProcess
 from participants.bank.book import BankBook
 from participants.bank.database import open_database
@@ -19,6 +20,7 @@ def serve_bank(home: Home, settings: BankSettings) -> None:
     book = BankBook(home.directory / "data")
     checks = {"bureau-pinned": lambda: bureau in home.pins.names(), "data": lambda: not book.is_empty}
     with NodeProcess(settings, checks=checks) as process:
+        process.registry.register(CertificateExpiry(home))
         if settings.fleet_address:
             process.look_after(training_services(home.directory, **settings.training()))
         process.open_operations()

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from crypto.identifiers import Role, parse_participant_id
 from models.hosting.door import Entrance
+from models.hosting.expiry import CertificateExpiry
 from models.hosting.metrics import HttpMeters, Metered
 from models.hosting.process import NodeProcess
 from models.hosting.server import serve
@@ -46,6 +47,7 @@ def serve_department(home: Home, settings: DepartmentSettings) -> None:
         Scorer(home, clock=home.clock, new_pool=pools) as scorer,
         NodeProcess(settings, checks=checks) as process,
     ):
+        process.registry.register(CertificateExpiry(home))
         meters = ScorerMeters(process.registry, scorer.obfuscators.levels)
         service = DepartmentService(scorer, bureau=bureau, meters=meters, threads=settings.scoring_threads)
         if settings.fleet_address:

@@ -60,9 +60,9 @@ class Node:
     def document(self) -> Document:
         return Document(role=self.role, identity=self.identity.public, certificate=self.certificate)
 
-    def renew(self) -> None:
-        """Take a new certificate; the files are exchanged."""
-        made = make_certificate("127.0.0.1", now=dt.datetime.now(dt.UTC))
+    def renew(self, *, now: dt.datetime | None = None) -> None:
+        """Take a new certificate, made `now`; the files are exchanged."""
+        made = make_certificate("127.0.0.1", now=now or dt.datetime.now(dt.UTC))
         self.certificate = made.certificate_der
         self.files[0].write_bytes(certificate_pem(made.certificate_der))
         self.files[1].write_bytes(made.private_key)

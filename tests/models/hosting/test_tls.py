@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,17 @@ def test_a_client_without_a_certificate_is_refused(world: Any) -> None:
     bare.check_hostname, bare.verify_mode = False, ssl.CERT_NONE
     with pytest.raises(ssl.SSLError):
         shake(bare, world.tax.server_context(world.bureau.certificate))
+
+
+def test_a_certificate_that_expired_is_refused_on_either_side_though_it_is_pinned(new_world: Any) -> None:
+    world = new_world()
+    for late in (world.bureau, world.tax):
+        clients = world.bureau.client_context, world.tax.server_context
+        shake(clients[0](world.tax.certificate), clients[1](world.bureau.certificate))
+        late.renew(now=dt.datetime.now(dt.UTC) - dt.timedelta(days=731))
+        with pytest.raises(ssl.SSLError):
+            shake(clients[0](world.tax.certificate), clients[1](world.bureau.certificate))
+        late.renew()
 
 
 def test_an_older_protocol_is_refused(world: Any) -> None:
