@@ -10,6 +10,7 @@ What a role serves runs in this process; Flower's programs, which may be killed 
 from __future__ import annotations
 
 import contextlib
+import gc
 import resource
 import signal
 import threading
