@@ -23,6 +23,7 @@ from models.hosting.supervisor import Service, Supervisor, last_line
 from simulations.errors import CommandFailed
 from simulations.local_federation.founding import BUREAU, Node
 from simulations.local_federation.operator import ENVIRONMENT
+from simulations.local_federation.processes import descendants, find_below, kill_all
 
 _POLL_SECONDS: Final = 0.25
 _RUN_POLL_SECONDS: Final = 2.0
@@ -42,18 +43,29 @@ class LocalFederation:
         """The nodes of a role, sorted."""
         return tuple(sorted(name for name, node in self.nodes.items() if node.operator.role is role))
 
-    def start(self, names: Iterable[ParticipantId]) -> None:
-        """Start nodes, without waiting for them."""
+    def start(self, names: Iterable[ParticipantId], *, environment: Mapping[str, str] | None = None) -> None:
+        """Start nodes, without waiting for them. `environment` is what they see beside this process's own."""
         for name in names:
             node = self.nodes[name]
             arguments = [node.operator.role, "serve", "--home", str(node.operator.home)]
-            self.supervisor.start(Service(name, _COMMAND, arguments, restart_seconds=None))
+            service = Service(name, _COMMAND, arguments, restart_seconds=None, environment=environment or {})
+            self.supervisor.start(service)
 
     def kill(self, name: ParticipantId) -> None:
         """Kill a node's whole process tree, as if its machine had lost power."""
-        child = self.supervisor.child(name)
-        os.kill(child.process.pid, signal.SIGKILL)
+        kill_all([self.pid(name), *descendants(self.pid(name))])
         self.supervisor.forget(name)
+
+    def kill_part(self, name: ParticipantId, part: str) -> bool:
+        """Kill one process of a node, and what is below it; False if there is none with `part` in its command line."""
+        found = find_below(self.pid(name), part)
+        if found:
+            kill_all([found[0], *descendants(found[0])])  # forks below it have its command line
+        return bool(found)
+
+    def pid(self, name: ParticipantId) -> int:
+        """The process that `serve` is in; the others of the node are below it."""
+        return self.supervisor.child(name).process.pid
 
     def pause(self, name: ParticipantId) -> None:
         """Let a node hang: it keeps its connections and does nothing."""
@@ -89,6 +101,11 @@ class LocalFederation:
         """What the bureau says of a run."""
         rows: list[dict[str, Any]] = self.nodes[BUREAU].operator.ask("runs")
         return next(one for one in rows if one["run"] == run)
+
+    def news(self, run: RunId) -> list[dict[str, Any]]:
+        """What the bureau's progress file says of all attempts of a run, the oldest first."""
+        files = sorted((self.nodes[BUREAU].operator.home / "runs").glob(f"{run}*/progress"))
+        return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
     def approve(self, run: RunId, names: Iterable[ParticipantId]) -> None:
         """Have participants approve a run that they were asked for."""

@@ -19,6 +19,7 @@ from simulations.local_federation.operator import Operator, Say
 
 BUREAU: Final = ParticipantId("bureau")
 FILES: Final = "files"
+LOOPBACK: Final = "127.0.0.1"
 _AT_ONCE: Final = 2
 
 
@@ -37,12 +38,12 @@ class Node:
     @property
     def address(self) -> str:
         """Its address in its document."""
-        return f"https://127.0.0.1:{self.settings['listen_port']}"
+        return f"https://{self.settings.get('listen_host', LOOPBACK)}:{self.settings['listen_port']}"
 
     @property
     def operations(self) -> str:
         """Where it says how it does."""
-        return f"http://127.0.0.1:{self.settings['operations_port']}"
+        return f"http://{LOOPBACK}:{self.settings['operations_port']}"
 
 
 def lay_out(
@@ -52,11 +53,13 @@ def lay_out(
     say: Say,
     training: bool = True,
     settings: Mapping[Role, Mapping[str, int]],
+    hosts: Mapping[Role, str] | None = None,
 ) -> dict[ParticipantId, Node]:
     """Give every node of a federation a home below `directory` and ports of its own. Nothing is made yet.
 
-    `settings` are set for all nodes of a role, beside the ports.
+    `settings` are set for all nodes of a role, beside the ports. `hosts`: the address of a role's machine.
     """
+    hosts = hosts or {}
     members = [(BUREAU, Role.BUREAU)]
     members += [(one.participant_id, Role.DEPARTMENT) for one in data.departments]
     members += [(one.participant_id, Role.BANK) for one in data.banks]
@@ -65,10 +68,14 @@ def lay_out(
     nodes = {}
     for name, role in members:
         own: dict[str, int | str | bool] = {"listen_port": next(ports), "operations_port": next(ports)}
+        if role in hosts:
+            own["listen_host"] = hosts[role]
         if role is Role.BUREAU:
             own |= {"edge_port": edge_port, "superlink_port": next(ports), "training": training}
+            own |= {"edge_host": hosts[role]} if role in hosts else {}
         else:
-            own |= {"supernode_port": next(ports), "fleet_address": f"127.0.0.1:{edge_port}" if training else ""}
+            edge = f"{hosts.get(Role.BUREAU, LOOPBACK)}:{edge_port}"
+            own |= {"supernode_port": next(ports), "fleet_address": edge if training else ""}
         operator = Operator(name=name, role=role, home=directory / "homes" / name, say=say)
         nodes[name] = Node(operator=operator, settings=own | dict(settings.get(role, {})))
     return nodes

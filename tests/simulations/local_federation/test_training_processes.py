@@ -1,0 +1,127 @@
+"""A federation of real processes trains: what must hold from its start to its end, in the order in which it happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
+from participants.model_store import ModelStore
+from simulations.federation_data import FederationData
+from simulations.local_federation.federation import LocalFederation, readiness
+from simulations.local_federation.founding import BUREAU
+from simulations.local_federation.processes import command_of, descendants
+from simulations.local_federation.waiting import until
+
+OPTIONS = ("--purpose", "credit of small firms", "--rounds", "3", "--parameters", "14", "--bins", "4")
+COURTS = ParticipantId("courts")
+SECRET = "the record of 91500000MA5U000001 says arrears"
+IDS = re.compile(rb"9[0-9]{7}[0-9A-HJ-NP-RT-UW-Y]{10}")
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A federation whose nodes were started bank first and bureau last, and what became of its one run."""
+
+    federation: LocalFederation
+    waited_for: list[set[str]]
+    run: RunId
+    version: ModelVersion
+
+
+@pytest.fixture(scope="module")
+def trained(
+    founded: Callable[[Path], AbstractContextManager[LocalFederation]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Trained]:
+    directory = tmp_path_factory.mktemp("processes")
+    fault = directory / "fault"
+    fault.write_text(SECRET)
+    faulty = {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "faulty"), str(Path(__file__).parents[3])]),
+        "YURONG_TEST_FAULT": str(fault),
+    }
+    with founded(directory) as federation:
+        federation.start(federation.named(Role.BANK))
+        federation.start(federation.named(Role.DEPARTMENT)[1:])
+        federation.start([COURTS], environment=faulty)
+        time.sleep(2)  # until they have called a bureau that is not there
+        federation.start([BUREAU])
+        federation.wait_until_ready(federation.nodes)
+        run = federation.propose(*OPTIONS)
+        first = until(lambda: {*federation.run(run)["waits_for"]}, "the run waits")
+        federation.approve(run, sorted(ParticipantId(name) for name in first - {COURTS}))
+        second = until(lambda: _the_last(federation, run), "the run waits for one")
+        federation.approve(run, [COURTS])
+        version = federation.wait_for_model(run, seconds=400)
+        assert not fault.exists()
+        yield Trained(federation, [first, second], run, version)
+    assert federation.supervisor.marked() == []
+
+
+def _the_last(federation: LocalFederation, run: RunId) -> set[str]:
+    waits_for = {*federation.run(run)["waits_for"]}
+    return waits_for if len(waits_for) == 1 else set()
+
+
+def test_a_run_waits_until_everybody_has_approved_and_names_who_is_missing(trained: Trained) -> None:
+    everybody = {name for name in trained.federation.nodes if name != BUREAU}
+    assert trained.waited_for == [everybody, {COURTS}]
+
+
+def test_an_error_within_a_participant_costs_an_attempt_and_not_the_run(trained: Trained) -> None:
+    said = trained.federation.run(trained.run)
+    assert (said["state"], said["attempt"], said["reason"]) == ("finished", 2, None)
+    rounds = [news["round"] for news in trained.federation.news(trained.run) if "round" in news]
+    assert rounds == list(range(1, len(rounds) + 1)), "a round was doubled"
+
+
+def test_everybody_has_its_part_of_the_model_and_a_bank_asks_for_scores_by_it(
+    trained: Trained, small_data: FederationData
+) -> None:
+    federation = trained.federation
+    for name in (*federation.named(Role.DEPARTMENT), *federation.named(Role.BANK)):
+        store = ModelStore(federation.nodes[name].operator.home / "models", trained.version)
+        assert store.exists
+        assert store.manifest()["run_id"].startswith(trained.run)
+    federation.nodes[BUREAU].operator.type("approve", trained.version)
+    bank = small_data.banks[0]
+    (score,) = federation.nodes[bank.participant_id].operator.ask("score", str(bank.table["enterprise_id"][0]))
+    assert score["model"] == trained.version
+    assert not score["missing_departments"]
+
+
+def test_no_log_and_no_message_kept_at_the_bureau_holds_an_enterprise_or_the_text_of_an_error(
+    trained: Trained, small_data: FederationData
+) -> None:
+    known = {str(one).encode() for member in small_data.members for one in member.table["enterprise_id"]}
+    bureau = trained.federation.nodes[BUREAU].operator.home
+    logs = next(log.parent for name in [COURTS] if (log := trained.federation.supervisor.child(name).log) is not None)
+    looked_at = [*logs.iterdir(), *(path for path in bureau.rglob("*") if path.is_file())]
+    assert {"state.sqlite", "node.sqlite", f"{COURTS}.log", "progress"} <= {path.name for path in looked_at}
+    for path in looked_at:
+        data = path.read_bytes()
+        assert not {*IDS.findall(data)} & (known | {SECRET.split()[3].encode()}), path
+        assert SECRET.encode() not in data, path
+    assert b"ValueError" in (logs / f"{COURTS}.log").read_bytes(), "the operator sees that something failed"
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_nothing_is_left_of_a_node_that_is_killed(trained: Trained, role: Role) -> None:
+    federation = trained.federation
+    name = federation.named(role)[0]
+    below = {pid: command_of(pid) for pid in descendants(federation.pid(name))}
+    assert len(below) >= 2
+    os.kill(federation.pid(name), signal.SIGKILL)
+    until(lambda: all(command_of(pid) != command for pid, command in below.items()), "all have ended", seconds=10)
+    federation.supervisor.forget(name)
+    assert readiness(federation.nodes[name]) is None
