@@ -9,8 +9,8 @@ Exponentiation with Precomputation", CRYPTO 1994: eight rows of bits, sixteen ta
 Nothing new is assumed. Encryption with these residues hides plaintexts if n-th residues cannot be told from other
 numbers, which is what Paillier's cryptosystem rests on anyway: put in the place of g a number (1 + n)^a y^n with a
 uniform, which nobody could tell; then x mod n hides the plaintext, and is independent of x modulo the order of y^n,
-since that order and n have no common factor. x is that long for this reason; shorter ones, which others use, rest on
-a further assumption. See `docs/adr/0009-residues-from-a-table.md`.
+since that order and n have no common factor. That x is long enough to be taken for one that is uniform modulo both;
+shorter ones, which others use, rest on a further assumption. See `docs/adr/0009-residues-from-a-table.md`.
 """
 
 import secrets
