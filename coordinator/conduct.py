@@ -98,7 +98,7 @@ class Conductor:
         if known is None:
             patience = Patience(
                 clock=self.clock,
-                watch=lambda names: self.watch({"pending": list(names)}),
+                watch=lambda names, lost: self.watch({"pending": list(names), "lost": dict(lost)}),
                 approval_seconds=self.settings.approval_seconds,
             )
             known = gather(federation, patience)

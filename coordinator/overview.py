@@ -65,6 +65,7 @@ def _run_row(home: BureauHome, record: RunRecord, model: str | None) -> dict[str
         "phase": news.get("phase", ""),
         "round": news.get("round"),
         "waits_for": news.get("pending", []),
+        "not_reached": [f"{name} ({reason})" for name, reason in sorted(news.get("lost", {}).items())],
         "reason": record.reason,
         "model": model,
         "proposed": _day(record.created_at),

@@ -6,12 +6,12 @@ rows each bank's cohort has, how many enterprises each department holds, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 from coordinator.bus import Clock, Poll
-from coordinator.errors import ApprovalsMissing, ParticipantRefused, ParticipantsLost
+from coordinator.errors import ApprovalsMissing, LossReason, ParticipantRefused, ParticipantsLost
 from coordinator.federation import TIMES_ASKED, Federation, by_recipient, post_for, sum_of_words
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
@@ -41,11 +41,11 @@ PAUSE_SECONDS = 5.0
 class Patience:
     """How long people may take to approve a run.
 
-    `watch` is given the names of those who have not decided, whenever they are others.
+    `watch` is given the names of those who have not decided, and why others are not reached, whenever that changes.
     """
 
     clock: Clock
-    watch: Callable[[tuple[ParticipantId, ...]], None]
+    watch: Callable[[tuple[ParticipantId, ...], Mapping[ParticipantId, LossReason]], None]
     approval_seconds: float = 0.0
 
 
@@ -78,15 +78,16 @@ def _approved(
     ends_at = patience.clock.monotonic() + patience.approval_seconds
     replies: dict[ParticipantId, JoinReply] = {}
     pending: tuple[ParticipantId, ...] = ()
+    lost: Mapping[ParticipantId, LossReason] = {}
     for time in count(1):
         waiting = [name for name in everybody if name not in replies]
         said = federation.poll(Step.JOIN, dict.fromkeys(waiting, request))
         replies |= {name: JoinReply.decode(body) for name, body in said.replies.items()}
         _require_no_refusal(said)
         decides = tuple(sorted(name for name, code in said.refusals.items() if code == Refusal.APPROVAL_PENDING))
-        if decides != pending:
-            pending = decides
-            patience.watch(pending)
+        if (decides, said.lost) != (pending, lost):
+            pending, lost = decides, said.lost
+            patience.watch(pending, lost)
         if len(replies) == len(everybody):
             break
         undecided = said.lost or pending or time >= TIMES_ASKED  # who died over the request is asked again at once
