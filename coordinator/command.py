@@ -128,8 +128,11 @@ def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
 def serve(*, home: HomeOption = HERE) -> None:
     """Serve the gateway, the edge and the runs, until stopped."""
     from coordinator.serve import serve_bureau
+    from models.hosting.process import the_only_one
 
-    serve_bureau(open_home(home), BureauSettings.read(home))
+    opened = open_home(home)
+    with the_only_one(home):
+        serve_bureau(opened, BureauSettings.read(home))
 
 
 _trust = TrustCommands(open_home)

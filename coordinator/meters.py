@@ -2,7 +2,6 @@
 
 yurong_gateway_seconds{part}                   waiting for a turn, cryptography at the bureau, network (the wait for
                                                the slowest department, with what it computes); `all` is the whole
-yurong_gateway_requests_total{step,outcome}    `answered`, or the problem's type
 yurong_gateway_bytes_total{side,direction}     HTTP's headers and bodies, without TLS's own
 yurong_gateway_waiting, _in_flight             requests in line, and with departments
 yurong_department_up{department}               1 or 0

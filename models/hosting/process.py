@@ -10,22 +10,45 @@ What a role serves runs in this process; Flower's programs, which may be killed 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
+import os
 import resource
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from models.hosting.connection import Limits
+from models.hosting.errors import ListenRefused
 from models.hosting.logs import configure_logs
 from models.hosting.metrics import new_registry
 from models.hosting.operations import Check, operations_app
 from models.hosting.server import BackgroundServer
 from models.hosting.settings import HostSettings
 from models.hosting.supervisor import Service, State, Supervisor
+
+SERVED_FILE: Final = "serve.lock"
+
+
+@contextlib.contextmanager
+def the_only_one(home: Path) -> Iterator[None]:
+    """Be the process that serves a home; `ListenRefused` while another does. A process that is killed lets go.
+
+    Two would write over each other's certificates, and both would answer.
+    """
+    descriptor = os.open(home / SERVED_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ListenRefused(f"{home} is being served already", advice="stop that process first") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class NodeProcess:

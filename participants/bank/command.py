@@ -153,9 +153,12 @@ def portfolio(
 @app.command()
 def serve(*, home: HomeOption = HERE) -> None:
     """Take part in training until stopped. A bank that only asks for scores need not serve."""
+    from models.hosting.process import the_only_one
     from participants.bank.serve import serve_bank
 
-    serve_bank(open_home(home), BankSettings.read(home))
+    opened = open_home(home)
+    with the_only_one(home):
+        serve_bank(opened, BankSettings.read(home))
 
 
 _runs, _trust = RunCommands(open_home), TrustCommands(open_home)

@@ -78,9 +78,12 @@ def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
 @app.command()
 def serve(*, home: HomeOption = HERE) -> None:
     """Answer score requests and take part in training, until stopped."""
+    from models.hosting.process import the_only_one
     from participants.department.serve import serve_department
 
-    serve_department(open_home(home), DepartmentSettings.read(home))
+    opened = open_home(home)
+    with the_only_one(home):
+        serve_department(opened, DepartmentSettings.read(home))
 
 
 _runs, _trust = RunCommands(open_home), TrustCommands(open_home)

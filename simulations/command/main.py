@@ -72,6 +72,9 @@ def main() -> None:
     except YurongError as error:
         complain(error)
         sys.exit(exit_code(error))
+    except OSError as fault:
+        complain(unusable(fault))
+        sys.exit(UNUSABLE_INPUT)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -89,6 +92,14 @@ def complain(error: YurongError) -> None:
     if isinstance(error, TableRefused):
         for line in error.report.lines():
             console.print(escape(line), highlight=False)
+
+
+def unusable(fault: OSError) -> YurongError:
+    """What to say of a file, directory or disk that the machine refuses: its name and why, and no trace."""
+    name = f"{fault.filename} cannot be used" if fault.filename else "this machine refuses"
+    return YurongError(
+        f"{name}: {fault.strerror or type(fault).__name__}", advice="see that it exists and that you may use it"
+    )
 
 
 def exit_code(error: YurongError) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
-from crypto.errors import ProtocolStateError
 from models.hosting.command.options import HERE, AsJson, HomeOption, show
 from models.hosting.command.trust import OpenHome
 from models.hosting.database import Database
@@ -32,7 +32,9 @@ class KeyCommands:
 
     def rotate(
         self,
-        parts: Annotated[list[str] | None, typer.Argument(help="tls, identity; at a participant also node, at a bank also paillier")] = None,
+        parts: Annotated[
+            list[str] | None, typer.Argument(help="tls, identity; at a participant also node, at a bank also paillier")
+        ] = None,
         *,
         address: Annotated[str | None, typer.Option(help="a new address of the service", show_default=False)] = None,
         above: Annotated[
@@ -49,7 +51,7 @@ class KeyCommands:
         """
         node = self._open_home(home)
         if finish + abort + bool(parts or address) != 1:
-            raise ProtocolStateError("say one thing", advice="name keys to prepare, or --finish, or --abort")
+            raise click.UsageError("say one thing: keys to prepare, or --finish, or --abort")
         if finish:
             node.finish_rotation()
             show({"serial": node.serial, "state": "the new keys are in use"}, as_json=as_json)

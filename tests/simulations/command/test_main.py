@@ -71,6 +71,18 @@ def test_figures_are_one_json_object_or_a_line_each(capsys: pytest.CaptureFixtur
         (["demo", "--resume", "--out", "nothing"], 3, "error: there is no unfinished run beside nothing"),
         (["bench", "scoring", "--departments", "2"], 2, "Invalid value for '--departments'"),
         (["frobnicate"], 2, "No such command"),
+        (["bureau", "status"], 5, "error: . is no node's home"),
+        (
+            ["bureau", "init", "--title", "B", "--address", "https://b.example", "--home", "/proc/no"],
+            3,
+            "error: /proc/no",
+        ),
+        (
+            ["department", "init", "tax", "--title", "T", "--address", "", "--contract", "no.toml"],
+            3,
+            "error: no.toml is",
+        ),
+        (["bank", "rotate", "--home", "nowhere"], 5, "error: nowhere is no node's home"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_use(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
