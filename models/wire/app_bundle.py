@@ -26,6 +26,8 @@ PROJECT_FILE: Final = "pyproject.toml"
 CONTENTS_FILE: Final = ".info/CONTENT"
 MAXIMUM_BUNDLE_BYTES: Final = 16 << 10
 _MAXIMUM_FILE_BYTES: Final = 16 << 10
+_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""LZMA takes as much memory as a bundle says that it should."""
 
 
 def release() -> str:
@@ -64,6 +66,8 @@ def _files(bundle: bytes) -> dict[str, bytes]:
             sizes = [entry.file_size for entry in entries]
             if len(names) != len(set(names)) or sum(sizes) > _MAXIMUM_FILE_BYTES:
                 raise BundleRefused("an app bundle with too much in it")
+            if any(entry.compress_type not in _COMPRESSIONS for entry in entries):
+                raise BundleRefused("an app bundle that is packed in another way than Flower's")
             # No more is inflated than a bundle may hold, whatever its directory says of the sizes.
             return {entry.filename: _read(archive, entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as fault:

@@ -187,6 +187,11 @@ class Scorer:
 
     def conclude(self, waiting: Waiting, obfuscator: Obfuscator) -> bytes:
         """Record the request, look the partial up, mask and encrypt it, keep the answer: all of this or nothing."""
+        if self._current_keys() is not waiting.asked.keys:  # somebody may have been unpinned while it waited
+            again = self.begin(waiting.asked.relayed)
+            if isinstance(again, bytes):
+                return again
+            waiting = again
         asked = waiting.asked
         with self._record.recording(expires_at=waiting.until):
             stored = self._record.claim_request(asked.digest, now=asked.now)

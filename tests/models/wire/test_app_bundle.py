@@ -72,6 +72,17 @@ def test_a_bundle_with_a_name_twice_is_refused() -> None:
         check_bundle(buffer.getvalue())
 
 
+@pytest.mark.parametrize("packed", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_bundle_that_is_packed_in_another_way_is_not_unpacked(packed: int) -> None:
+    good = zipped({PROJECT_FILE: project_file()})
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(good)) as archive, zipfile.ZipFile(buffer, "w", packed) as other:
+        for name in archive.namelist():
+            other.writestr(name, archive.read(name))
+    with pytest.raises(BundleRefused, match="another way"):
+        check_bundle(buffer.getvalue())
+
+
 def test_a_bundle_whose_directory_lies_about_a_size_is_not_inflated() -> None:
     bomb = zipped({PROJECT_FILE: bytes(10 << 20)})
     small = bomb.replace(struct.pack("<L", 10 << 20), struct.pack("<L", 100))

@@ -160,6 +160,19 @@ def test_a_bank_that_is_no_longer_pinned_gets_no_answer_from_that_moment(
     scorer.answer(request_for)
 
 
+def test_a_bank_that_is_unpinned_while_its_request_waits_for_an_obfuscator_gets_no_answer(
+    rehearsal: OnlineRehearsal, scorer: Scorer, department: ParticipantId, request_for: RelayedRequest
+) -> None:
+    pins, bank = rehearsal.home(department).pins, rehearsal.home(rehearsal.bank)
+    waiting = scorer.begin(request_for)
+    assert isinstance(waiting, Waiting)
+    pins.unpin(rehearsal.bank)
+    with pytest.raises(UntrustedKey):
+        scorer.conclude(waiting, scorer.obfuscator(waiting))
+    pins.pin(bank.document(), fingerprint=bank.identity().public.fingerprint())
+    assert scorer.conclude(waiting, scorer.obfuscator(waiting)) == scorer.handle(request_for.encode())
+
+
 @pytest.fixture
 def later(rehearsal: OnlineRehearsal) -> Iterator[None]:
     before = rehearsal.clock.seconds
