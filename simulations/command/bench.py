@@ -17,7 +17,7 @@ from rich.table import Table
 from simulations.command.choices import DataSet
 
 bench = typer.Typer(
-    help="Measure training, scoring, imports, arithmetic or alignment on this machine.", no_args_is_help=True
+    help="Measure training, scoring, nodes, imports, arithmetic or alignment on this machine.", no_args_is_help=True
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -100,6 +100,23 @@ def import_records(
     from simulations.benchmarks.importing import FORMATS, measure_import
 
     show(measure_import(enterprises, items, FORMATS if form is ImportFormat.BOTH else (form.value,)), as_json=as_json)
+
+
+@bench.command()
+def online(
+    *,
+    departments: Annotated[int, typer.Option(min=3, max=100, help="how many answer")] = 26,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="how long scores are asked for at the rate")] = 60.0,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="scores a second")] = 15.0,
+    enterprises: Annotated[
+        int, typer.Option(min=0, max=5_000_000, help="of the node whose start is timed")
+    ] = 1_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Scores between nodes of their own over TLS: time of one, how many a second, bytes, a node's start."""
+    from simulations.benchmarks.online import measure_online
+
+    show(measure_online(departments, seconds, rate, enterprises), as_json=as_json)
 
 
 def show(figures: Mapping[str, Any], *, as_json: bool) -> None:

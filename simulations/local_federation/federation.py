@@ -75,7 +75,9 @@ class LocalFederation:
         """End a pause."""
         os.killpg(self.supervisor.child(name).process.pid, signal.SIGCONT)
 
-    def wait_until_ready(self, names: Iterable[ParticipantId], *, seconds: float = 120.0) -> None:
+    def wait_until_ready(
+        self, names: Iterable[ParticipantId], *, seconds: float = 120.0, poll_seconds: float = _POLL_SECONDS
+    ) -> None:
         """Return when all of these are ready; raises `CommandFailed` for one that ended or is not ready by then."""
         ends_at = time.monotonic() + seconds
         for name in names:
@@ -84,7 +86,7 @@ class LocalFederation:
                 if child.process.poll() is not None or time.monotonic() >= ends_at:
                     said = last_line(child.log) if child.process.poll() is not None else answer[1]
                     raise CommandFailed(f"yurong {self.nodes[name].operator.role} serve", 1, f"{name}: {said}")
-                time.sleep(_POLL_SECONDS)
+                time.sleep(poll_seconds)
 
     def train(self, *options: str, seconds: float = 1800.0) -> ModelVersion:
         """Propose a run, have everybody approve it, wait for its model, and open that for scores."""
