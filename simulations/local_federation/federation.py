@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from models.hosting.supervisor import Service, Supervisor, last_line
+from models.wire.plan import attempt_of
 from simulations.errors import CommandFailed
 from simulations.local_federation.founding import BUREAU, Node
 from simulations.local_federation.operator import ENVIRONMENT
@@ -106,7 +107,10 @@ class LocalFederation:
 
     def news(self, run: RunId) -> list[dict[str, Any]]:
         """What the bureau's progress file says of all attempts of a run, the oldest first."""
-        files = sorted((self.nodes[BUREAU].operator.home / "runs").glob(f"{run}*/progress"))
+        attempts = sorted(
+            (self.nodes[BUREAU].operator.home / "runs").glob(f"{run}*"), key=lambda one: attempt_of(one.name)[1]
+        )
+        files = [one / "progress" for one in attempts if (one / "progress").is_file()]
         return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
     def approve(self, run: RunId, names: Iterable[ParticipantId]) -> None:
