@@ -21,7 +21,7 @@ from simulations.local_federation.founding import BUREAU
 from simulations.local_federation.processes import command_of, descendants
 from simulations.local_federation.waiting import until
 
-OPTIONS = ("--purpose", "credit of small firms", "--rounds", "3", "--parameters", "14", "--bins", "4")
+OPTIONS = ("--purpose", "credit of small firms", "--rounds", "2", "--parameters", "14", "--bins", "4")
 COURTS = ParticipantId("courts")
 SECRET = "the record of 91500000MA5U000001 says arrears"
 IDS = re.compile(rb"9[0-9]{7}[0-9A-HJ-NP-RT-UW-Y]{10}")
@@ -58,19 +58,25 @@ def trained(
         federation.start([BUREAU])
         federation.wait_until_ready(federation.nodes)
         run = federation.propose(*OPTIONS)
-        first = until(lambda: {*federation.run(run)["waits_for"]}, "the run waits")
+        first = waits_for(federation, run, len(federation.nodes) - 1)
         federation.approve(run, sorted(ParticipantId(name) for name in first - {COURTS}))
-        second = until(lambda: _the_last(federation, run), "the run waits for one")
+        second = waits_for(federation, run, 1)
         federation.approve(run, [COURTS])
-        version = federation.wait_for_model(run, seconds=400)
+        # Watching the file costs nothing; each look by a command costs what others compute with.
+        until(lambda: {"phase": "evaluation"} in federation.news(run), "the rounds are over", seconds=500)
+        version = federation.wait_for_model(run, seconds=200)
         assert not fault.exists()
         yield Trained(federation, [first, second], run, version)
     assert federation.supervisor.marked() == []
 
 
-def _the_last(federation: LocalFederation, run: RunId) -> set[str]:
-    waits_for = {*federation.run(run)["waits_for"]}
-    return waits_for if len(waits_for) == 1 else set()
+def waits_for(federation: LocalFederation, run: RunId, count: int) -> set[str]:
+    """Whom the bureau says that a run waits for, as soon as it is so many."""
+    until(
+        lambda: any(len(news.get("pending", ())) == count for news in federation.news(run)),
+        f"the run waits for {count}",
+    )
+    return {*federation.run(run)["waits_for"]}
 
 
 def test_a_run_waits_until_everybody_has_approved_and_names_who_is_missing(trained: Trained) -> None:
