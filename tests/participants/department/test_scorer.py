@@ -478,5 +478,6 @@ def test_a_dry_pool_slows_a_bank_down_and_no_other(
             scorer.obfuscator(waiting)
         pool = scorer.obfuscators._pools[rehearsal.key.public]
         assert isinstance(pool, DryPool)
-        assert pool.waited == LIFETIME_SECONDS  # as long as the request is valid
+        # As long as the request is still valid: some of its time is over.
+        assert LIFETIME_SECONDS / 2 < pool.waited <= LIFETIME_SECONDS
         scorer.conclude(waiting, scorer.obfuscator(waiting))  # nothing was claimed by the first try
