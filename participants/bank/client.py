@@ -1,7 +1,7 @@
 """Scores for a bank, as a library.
 
     with BankClient.open("homes/bank") as bank:
-        score = bank.score("91500000MA5UABCD1X")
+        score = bank.score("91509924MALQKFMP3G")
         print(score.points, score.missing)
         for line in bank.explain(score).lines:
             print(line.origin, line.feature, line.points)
