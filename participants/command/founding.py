@@ -14,7 +14,6 @@ from models.hosting.settings import HostSettings
 from participants.approval_policy import POLICY_FILE, TEMPLATE
 from participants.contract import DataContract
 from participants.home import Home
-from participants.table_store import TableStore
 
 
 def initialise(
@@ -29,6 +28,8 @@ def initialise(
     assignments: list[str],
 ) -> dict[str, object]:
     """Make a participant's home: settings, policy and contract first, keys last. Return what to show of it."""
+    from participants.table_store import TableStore  # as in `runs.py`
+
     participant_id = parse_participant_id(name)
     if not contract.is_file():
         raise FileRefused(f"{contract} is no file", advice="--contract names the data contract: docs/data-contract.md")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from models.hosting.command.options import HERE, AsJson, HomeOption, show
-from participants.approvals import Approvals
 from participants.home import Home
-from participants.run_summary import RunSummary
+
+if TYPE_CHECKING:
+    from participants.approvals import Approvals
+    from participants.run_summary import RunSummary
 
 RunArgument = Annotated[str, typer.Argument(help="the run, as `status` names it")]
 ByOption = Annotated[str | None, typer.Option(help="who decides", show_default="who is logged in")]
@@ -33,7 +35,7 @@ class RunCommands:
 
     def show(self, run: RunArgument, *, home: HomeOption = HERE, as_json: AsJson = False) -> None:
         """Show what a run is for, who takes part, which features it uses, and what it would give away."""
-        summary = Approvals.open(self._open_home(home)).show(run)
+        summary = _approvals(self._open_home(home)).show(run)
         if as_json:
             show(_as_json(summary), as_json=True)
             return
@@ -42,7 +44,7 @@ class RunCommands:
 
     def approve(self, run: RunArgument, *, by: ByOption = None, home: HomeOption = HERE) -> None:
         """Take part in a run, and in up to five attempts of the same plan."""
-        Approvals.open(self._open_home(home)).approve(run, by or getpass.getuser())
+        _approvals(self._open_home(home)).approve(run, by or getpass.getuser())
         typer.echo(f"{run} is approved")
 
     def refuse(
@@ -54,7 +56,7 @@ class RunCommands:
         home: HomeOption = HERE,
     ) -> None:
         """Take no part in a run, or no further part."""
-        Approvals.open(self._open_home(home)).refuse(run, by or getpass.getuser(), reason)
+        _approvals(self._open_home(home)).refuse(run, by or getpass.getuser(), reason)
         typer.echo(f"{run} is refused")
 
 
@@ -67,8 +69,14 @@ def waiting_runs(home: Home) -> list[dict[str, Any]]:
             "purpose": record.plan.purpose,
             "rounds": record.plan.maximum_rounds,
         }
-        for record in Approvals.open(home).pending()
+        for record in _approvals(home).pending()
     ]
+
+
+def _approvals(home: Home) -> Approvals:
+    from participants.approvals import Approvals  # what reads tables takes as long to load as all other commands do
+
+    return Approvals.open(home)
 
 
 def _as_json(summary: RunSummary) -> Any:
