@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import psycopg
 from sqlalchemy import URL, BigInteger, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -199,10 +198,17 @@ def _reported() -> Iterator[None]:
     """Say of an error of the database only what kind it is: its text has addresses and values in it."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as fault:
+    except _errors() as fault:
         raise DatabaseUnusable(
             f"the database cannot be used ({_kind(fault)})", advice="Look at the database's own log and its disk."
         ) from None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What databases raise. A node on SQLite loads PostgreSQL's driver only when it comes to that."""
+    import psycopg
+
+    return SQLAlchemyError, sqlite3.Error, psycopg.Error
 
 
 def _kind(fault: Any) -> str:
