@@ -10,8 +10,10 @@ import pytest
 
 from crypto.identifiers import Role
 from simulations.federation_data import FederationData
+from simulations.local_federation.drawn import Settings
 from simulations.local_federation.federation import LocalFederation, serving
 from simulations.local_federation.founding import found_nodes, lay_out
+from simulations.local_federation.online import OnlineProcesses, online_processes
 from simulations.small_federation import SmallFederation
 
 Running = Callable[[Path], AbstractContextManager[LocalFederation]]
@@ -36,3 +38,14 @@ def founded(small_data: FederationData) -> Running:
             yield federation
 
     return running
+
+
+@pytest.fixture(scope="package")
+def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlineProcesses]:
+    """A bureau, four departments and two banks that give scores by a drawn model. Every test leaves all running."""
+    settings: dict[Role, Settings] = {
+        Role.BUREAU: {"answer_seconds": 3.0, "scores_at_once": 4},
+        Role.DEPARTMENT: {"obfuscator_capacity": 100, "obfuscator_low": 32},
+    }
+    with online_processes(tmp_path_factory.mktemp("online"), settings=settings) as processes:
+        yield processes
