@@ -29,6 +29,7 @@ from crypto.identifiers import ParticipantId
 from models.hosting import problems
 from models.hosting.errors import RequestRefused
 from models.hosting.guard import caller_of
+from models.hosting.message import read_message
 from models.hosting.openapi import message_body, message_responses
 from models.hosting.peer import MEDIA_TYPE
 from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer, ScoreRequest
@@ -171,7 +172,7 @@ def gateway_app(service: GatewayService, *, background: Background | None = None
 
 def _endpoint(meters: GatewayMeters, handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        data, reply = await _read(request, maximum_bytes), b""
+        data, reply = await read_message(request, maximum_bytes), b""
         try:
             reply = await handler(caller_of(request.scope), data)
         finally:
@@ -179,16 +180,6 @@ def _endpoint(meters: GatewayMeters, handler: _Handler, maximum_bytes: int) -> C
         return Response(reply, media_type=MEDIA_TYPE)
 
     return endpoint
-
-
-async def _read(request: Request, maximum_bytes: int) -> bytes:
-    """The body, which the guard has read already; a message of ours is smaller than what the guard lets through."""
-    if request.headers.get("content-type") != MEDIA_TYPE:
-        raise RequestRefused(problems.UNSUPPORTED_MEDIA_TYPE)
-    data = await request.body()
-    if len(data) > maximum_bytes:
-        raise RequestRefused(problems.BODY_TOO_LARGE)
-    return data
 
 
 def _head_bytes(request: Request) -> int:

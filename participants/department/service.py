@@ -29,6 +29,7 @@ from crypto.paillier import Obfuscator
 from models.hosting import problems
 from models.hosting.errors import RequestRefused
 from models.hosting.guard import caller_of
+from models.hosting.message import read_message
 from models.hosting.openapi import message_body, message_responses
 from models.hosting.peer import MEDIA_TYPE
 from models.wire.codec import WireMessage
@@ -173,12 +174,7 @@ def department_app(service: DepartmentService, *, lifespan: Lifespan[FastAPI] | 
 
 def _endpoint(handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        caller = caller_of(request.scope)
-        if request.headers.get("content-type") != MEDIA_TYPE:
-            raise RequestRefused(problems.UNSUPPORTED_MEDIA_TYPE)
-        data = await request.body()
-        if len(data) > maximum_bytes:
-            raise RequestRefused(problems.BODY_TOO_LARGE)
+        caller, data = caller_of(request.scope), await read_message(request, maximum_bytes)
         return Response(await handler(caller, data, request.is_disconnected), media_type=MEDIA_TYPE)
 
     return endpoint

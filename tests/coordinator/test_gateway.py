@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -189,18 +190,21 @@ def test_a_full_line_is_told_to_come_again(rehearsal: OnlineRehearsal, online: O
 
 
 def test_a_bank_whose_requests_one_department_refuses_has_no_more_of_them_at_the_others_than_its_turns(
-    rehearsal: OnlineRehearsal, online: OnlineFederation
+    rehearsal: OnlineRehearsal, online: OnlineFederation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bureau = Bureau(rehearsal, online, FairQueue(in_flight=2))
     refusing, slow = rehearsal.drawn.departments[:2]
 
     async def scenario() -> None:
         asked = [await bureau.ask() for _ in range(6)]
+        monkeypatch.setattr(bureau.fan_out.probe, "_monotonic", lambda: 0.0)  # nobody is probed again
         bureau.network.faults[refusing].refuses = REQUEST_CONFLICT
         bureau.network.faults[slow].hanging = True
         async with bureau.caller() as http:
             tasks = [asyncio.create_task(http.post("/v1/scores", content=one.request.encode())) for one in asked]
-            done, waiting = await asyncio.wait(tasks, timeout=0.5)
+            for refused in islice(asyncio.as_completed(tasks), 2):
+                await refused
+            done, waiting = await asyncio.wait(tasks, timeout=0.3)
             # A bank hears at once of what was refused. Without the turns being kept, all would wait at the slow one.
             assert {slug(task.result()) for task in done} == {"request-conflict"}
             assert len(done) == bureau.network.scores_asked_of(slow) == 2
