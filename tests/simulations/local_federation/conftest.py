@@ -44,7 +44,7 @@ def founded(small_data: FederationData) -> Running:
 def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlineProcesses]:
     """A bureau, four departments and two banks that give scores by a drawn model. Every test leaves all running."""
     settings: dict[Role, Settings] = {
-        Role.BUREAU: {"answer_seconds": 3.0, "scores_at_once": 4},
+        Role.BUREAU: {"answer_seconds": 5.0, "scores_at_once": 4},
         Role.DEPARTMENT: {"obfuscator_capacity": 100, "obfuscator_low": 32},
     }
     with online_processes(tmp_path_factory.mktemp("online"), settings=settings) as processes:
