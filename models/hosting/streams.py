@@ -122,6 +122,7 @@ class _Connection(asyncio.Protocol):
         self._buffered = 0
         self._more: asyncio.Future[None] | None = None
         self._complete = True
+        self._keeps_alive = True
         self._error: Exception | None = None
 
     # What a transport does with it.
@@ -133,7 +134,7 @@ class _Connection(asyncio.Protocol):
 
     def is_reusable(self) -> bool:
         """Whether the whole answer was read, and another may follow."""
-        return self._complete and not self._chunks and not self.has_expired() and self._parser.should_keep_alive()
+        return self._complete and self._keeps_alive and not self._chunks and not self.has_expired()
 
     async def exchange(self, message: bytes) -> tuple[int, list[tuple[bytes, bytes]]]:
         """Send a request; return status and headers of its answer."""
@@ -223,6 +224,8 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The answer is whole."""
         self._complete = True
+        # Only now: when the parser comes back it has forgotten the head.
+        self._keeps_alive = self._parser.should_keep_alive()
         self._used_at = time.monotonic()
         self._wake()
 
