@@ -3,6 +3,7 @@
 yurong_partial_scores_total{outcome}     `answered`, or the problem's type
 yurong_partial_score_seconds{part}       check: signature, documents, box; obfuscator: the wait for one; answer: record,
                                          look-up, mask, encryption; all: from the request's bytes to the answer's
+yurong_partial_score_processor_seconds_total   processor time of check and answer, without waits for disk or processor
 yurong_obfuscator_pool_level{bank}       how many are ready; at 0 this bank's requests wait
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -34,6 +35,10 @@ class Part(StrEnum):
     ALL = "all"
 
 
+_COMPUTED: Final = frozenset({Part.CHECK, Part.ANSWER})
+"""Each goes on in one thread from its beginning to its end."""
+
+
 class ScorerMeters:
     """The metrics, in the process's registry. `levels`: of the pools, whenever somebody looks."""
 
@@ -46,6 +51,9 @@ class ScorerMeters:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._processor = Counter(
+            "yurong_partial_score_processor_seconds", "Processor time of partial scores", registry=registry
+        )
         registry.register(_PoolLevels(levels))
 
     def ended(self, outcome: str) -> None:
@@ -55,11 +63,13 @@ class ScorerMeters:
     @contextmanager
     def timing(self, part: Part) -> Iterator[None]:
         """Count the time within as part of a request."""
-        began = perf_counter()
+        began, began_processor = perf_counter(), thread_time()
         try:
             yield
         finally:
             self._seconds.labels(part).observe(perf_counter() - began)
+            if part in _COMPUTED:
+                self._processor.inc(thread_time() - began_processor)
 
 
 class _PoolLevels(Collector):

@@ -7,9 +7,9 @@ Departments fill their pools while nobody asks, as they do at night, to what the
 `latency_ms.parts` of a score that is asked for alone, means, which add up to its mean:
 
     cryptography   the bank's sealing, signing and opening; the bureau's checks and product; a department's checks,
-                   masks, encryption and record, as long as all departments need who share this machine's cores
+                   masks, encryption and record: processor time of all, shared by this machine's cores
     waiting        for a turn at the bureau, for an obfuscator at the departments
-    network        the rest: TLS, HTTP, signatures of requests, the bank's database, and the way between 28 processes
+    network        the rest: TLS, HTTP, signatures of requests, disks, and the ways between 28 processes
 
 `bytes_through_bureau` are HTTP's, heads and probes among them, with banks and with departments, in both directions;
 `bytes_on_departments_connections` are the kernel's of the latter, TLS's own among them.
@@ -136,7 +136,7 @@ class _Asked:
         asked, mean = len(ids), float(taken.mean())
         bureau = _Difference(before.bureau, after.bureau, asked)
         departments = [_Difference(before.departments[one], after.departments[one], asked) for one in self._departments]
-        computed = sum(one.part("yurong_partial_score_seconds", "check", "answer") for one in departments)
+        computed = 1e3 * sum(one.of("yurong_partial_score_processor_seconds_total") for one in departments)
         waited = max(one.part("yurong_partial_score_seconds", "obfuscator") for one in departments)
         own = bureau.part("yurong_gateway_seconds", "cryptography") + told["cryptography_ms"]
         cryptography = min(own + computed / min(len(departments), os.cpu_count() or 1), mean)

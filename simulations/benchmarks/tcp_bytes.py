@@ -25,7 +25,7 @@ def bytes_of_connections(pid: int) -> dict[str, int] | None:
 
 
 def grown(before: dict[str, int] | None, after: dict[str, int] | None) -> int | None:
-    """Bytes over the connections that were open before and are so after."""
+    """Bytes over the connections that are open after, since before."""
     if before is None or after is None:
         return None
-    return sum(count - before[name] for name, count in after.items() if name in before)
+    return sum(count - before.get(name, 0) for name, count in after.items())
