@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 
@@ -24,6 +25,9 @@ from participants.bank.asking import OFFERS_PATH, SCORES_PATH
 from participants.department.scorer import Scorer
 
 Answer = Callable[[bytes], bytes]
+
+PATIENT_SECONDS: Final = 2.0
+"""For probes: a busy machine must not make departments look as if they were down."""
 
 
 class Unsigned:
@@ -135,6 +139,8 @@ class DepartmentNetwork:
         return FanOut(
             lambda name: peer_over(NodeTransport(department_node(self.scorers[name]), self.faults[name]), name),
             on_change=lambda name, up: self.changes.append((name, up)),
+            offer_seconds=PATIENT_SECONDS,
+            probe_seconds=PATIENT_SECONDS,
             deadline_seconds=deadline_seconds,
         )
 
