@@ -15,8 +15,8 @@ from models.hosting.command.founding import AddressOption, NameArgument, SetOpti
 from models.hosting.command.keys import KeyCommands
 from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
 from models.hosting.command.trust import TrustCommands
-from models.hosting.database import Database, database_url
-from models.hosting.passphrase import read_passphrase
+from models.hosting.storage.database import Database, database_url
+from models.hosting.trust.passphrase import read_passphrase
 
 app = typer.Typer(help="The bureau's node: found it, admit participants, train, open models.", no_args_is_help=True)
 
@@ -65,7 +65,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Propose a run of training. It begins when every participant has approved it."""
-    from coordinator.proposal import propose_run
+    from coordinator.runs.proposal import propose_run
 
     plan = propose_run(
         open_home(home),
@@ -128,7 +128,7 @@ def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
 def serve(*, home: HomeOption = HERE) -> None:
     """Serve the gateway, the edge and the runs, until stopped."""
     from coordinator.serve import serve_bureau
-    from models.hosting.process import the_only_one
+    from models.hosting.operation.process import the_only_one
 
     opened = open_home(home)
     with the_only_one(home):

@@ -26,9 +26,9 @@ from typing import ClassVar
 
 from crypto.errors import PeerError, YurongError
 from crypto.identifiers import ParticipantId
-from models.hosting import problems
 from models.hosting.errors import RequestRefused
-from models.hosting.problems import ProblemKind
+from models.hosting.https import problems
+from models.hosting.https.problems import ProblemKind
 
 
 class CoordinatorError(YurongError):

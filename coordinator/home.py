@@ -10,8 +10,8 @@ from coordinator.database import create_database
 from crypto.errors import ProtectionUnavailable
 from crypto.identifiers import Role
 from models.hosting.clock import Clock
-from models.hosting.files import private_directory
-from models.hosting.home import NodeHome
+from models.hosting.storage.files import private_directory
+from models.hosting.trust.home import NodeHome
 
 
 @dataclass(frozen=True)

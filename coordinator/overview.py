@@ -9,8 +9,8 @@ from typing import Any
 from coordinator.database import open_database
 from coordinator.home import BureauHome
 from coordinator.registry import ModelRegistry, ModelState
-from coordinator.run_directory import RunDirectory
-from coordinator.run_records import OPEN, RunRecord, RunRecords
+from coordinator.runs.run_directory import RunDirectory
+from coordinator.runs.run_records import OPEN, RunRecord, RunRecords
 from models.wire.plan import attempt_of
 
 

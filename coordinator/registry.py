@@ -20,14 +20,14 @@ from sqlalchemy import Connection, RowMapping, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from coordinator.database.tables import model_members, models
-from coordinator.scoring import ServedModel
+from coordinator.scores.scoring import ServedModel
 from crypto.documents import parse_canonical_json
 from crypto.errors import MalformedMessage, PeerError, ProtocolStateError
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from crypto.identity import ParticipantDocument
 from crypto.succession import HandOver
 from models.hosting.clock import Clock, SystemClock
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 
 VERSION_DIGITS: Final = 32
 """Of a version: so much of its manifest's SHA-256, in hexadecimal."""

@@ -19,27 +19,27 @@ from typing import Final
 from fastapi import FastAPI
 
 from coordinator.database import open_database
-from coordinator.edge_program import edge_service
-from coordinator.fair_queue import FairQueue
-from coordinator.fan_out import FanOut
-from coordinator.gateway import GatewayService, gateway_app
+from coordinator.flower.edge_program import edge_service
+from coordinator.flower.superlink import SuperLink
 from coordinator.home import BureauHome
-from coordinator.meters import GatewayMeters
 from coordinator.registry import ModelRegistry
-from coordinator.request_log import RequestLog
-from coordinator.run_service import RunService
-from coordinator.run_settings import BUREAU_VARIABLE
-from coordinator.scoring import AsyncScoreGateway
+from coordinator.runs.run_service import RunService
+from coordinator.runs.run_settings import BUREAU_VARIABLE
+from coordinator.scores.fair_queue import FairQueue
+from coordinator.scores.fan_out import FanOut
+from coordinator.scores.gateway import GatewayService, gateway_app
+from coordinator.scores.meters import GatewayMeters
+from coordinator.scores.request_log import RequestLog
+from coordinator.scores.scoring import AsyncScoreGateway
 from coordinator.settings import BureauSettings
-from coordinator.superlink import SuperLink
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId, Role
-from models.hosting.database import Database
-from models.hosting.door import Entrance, WayOut
-from models.hosting.expiry import CertificateExpiry
-from models.hosting.metrics import HttpMeters, Metered
-from models.hosting.process import NodeProcess
-from models.hosting.server import serve
+from models.hosting.https.door import Entrance, WayOut
+from models.hosting.https.server import serve
+from models.hosting.operation.expiry import CertificateExpiry
+from models.hosting.operation.metrics import HttpMeters, Metered
+from models.hosting.operation.process import NodeProcess
+from models.hosting.storage.database import Database
 from models.wire.online import ScoreRequest
 
 ROUTES: Final = ("/v1/offers", "/v1/scores")

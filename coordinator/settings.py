@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from models.hosting.settings import Count, HostSettings, Port, Seconds
+from models.hosting.operation.settings import Count, HostSettings, Port, Seconds
 
 
 class BureauSettings(HostSettings):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from crypto.errors import YurongError
 
 if TYPE_CHECKING:
-    from participants.faults import TableReport
+    from participants.records.faults import TableReport
 
 
 class ParticipantError(YurongError):

@@ -1,7 +1,7 @@
 """A participant's home: what every node's home holds, and its data, runs and models.
 
     home.json            who this participant is
-    keys/                its private keys and signed documents, by serial (`models.hosting.home`)
+    keys/                its private keys and signed documents, by serial (`models.hosting.trust.home`)
     pins/                whom it trusts, and their documents
     node.sqlite          its database, unless `database.url` names another
     data/                its records
@@ -22,9 +22,9 @@ from typing import Final
 from crypto.identifiers import ParticipantId, Role
 from crypto.identity import PublicIdentity
 from crypto.paillier import BankPaillierKey
-from models.hosting.files import private_directory
-from models.hosting.home import NodeHome
-from models.hosting.key_parts import NODE, Part
+from models.hosting.storage.files import private_directory
+from models.hosting.trust.home import NodeHome
+from models.hosting.trust.key_parts import NODE, Part
 from participants.keys import LATTICE_SCORING_FILE, LATTICE_TRAINING_FILE, PAILLIER_FILE, BankKeys, LatticeKeys
 from participants.node_database import create_node_database
 

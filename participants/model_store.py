@@ -17,7 +17,7 @@ from typing import Any
 from crypto.documents import JsonObject, parse_canonical_json
 from crypto.errors import PeerError
 from crypto.identifiers import ModelVersion
-from models.hosting.files import private_file
+from models.hosting.storage.files import private_file
 
 VERSION_DIGITS = 32
 

@@ -30,20 +30,20 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from crypto.identifiers import Role, RunId
-from models.hosting.passphrase import read_passphrase
+from models.hosting.trust.passphrase import read_passphrase
 from models.wire.codec import WireMessage
 from models.wire.plan import RunPlan
 from models.wire.requests import read_request, run_of
 from models.wire.setup import JoinRequest
 from models.wire.steps import Step
-from participants.approvals import Approvals
 from participants.bank.side import BankSide
 from participants.department.side import DepartmentSide
 from participants.home import Home
-from participants.ledger import FileLedger
-from participants.run import Run
-from participants.run_store import RunStore
-from participants.setup_answers import SETUP_STEPS, SetupAnswers
+from participants.runs.approvals import Approvals
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
+from participants.runs.run_store import RunStore
+from participants.runs.setup_answers import SETUP_STEPS, SetupAnswers
 from participants.workers import shared_workers
 
 

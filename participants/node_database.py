@@ -8,8 +8,8 @@ from typing import Final
 
 from crypto.errors import ProtocolStateError
 from crypto.identifiers import Role
-from models.hosting.database import Database, database_url
-from models.hosting.migrations import Schema
+from models.hosting.storage.database import Database, database_url
+from models.hosting.storage.migrations import Schema
 
 _SCHEMAS: Final = {
     Role.DEPARTMENT: Schema("participants.department.database.migrations", "yurong department migrate"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from models.hosting.settings import HostSettings
+from models.hosting.operation.settings import HostSettings
 
 
 class ParticipantSettings(HostSettings):
@@ -29,7 +29,7 @@ class ParticipantSettings(HostSettings):
     )
 
     def training(self) -> dict[str, Any]:
-        """What `participants.training.training_services` is told by these settings."""
+        """What `participants.flower.training.training_services` is told by these settings."""
         workers = {"YURONG_WORKERS": str(self.lattice_workers)} if self.lattice_workers else {}
         return {
             "bureau": self.bureau,

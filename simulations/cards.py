@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from coordinator import model_cards
+from coordinator.runs import model_cards
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.model_card import ModelCard
 from models.wire.plan import RunPlan

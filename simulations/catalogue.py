@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from crypto.identifiers import ParticipantId
-from participants.contract import Category, DataContract, Item, ItemType, UpdateFrequency
 from participants.errors import ContractRefused
+from participants.records.contract import Category, DataContract, Item, ItemType, UpdateFrequency
 from simulations.errors import CatalogueUnusable
 
 CATALOGUE_FILE: Final = Path(__file__).with_name("catalogue.csv")

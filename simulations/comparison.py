@@ -24,10 +24,10 @@ from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
 from participants.bank.search import BankSearch
 from participants.department.store import DepartmentStore
-from participants.features import FeatureValues
 from participants.home import Home
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.records.features import FeatureValues
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.founding import FoundedFederation
 
 Vector = NDArray[np.float64]

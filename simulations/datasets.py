@@ -23,10 +23,10 @@ from sklearn.model_selection import train_test_split
 
 from crypto.identifiers import ParticipantId
 from models.enterprise_id import numbered_enterprise_ids
-from participants.contract import KEY_COLUMN, Category, DataContract, Item, ItemType, UpdateFrequency
-from participants.data_file import TableLimits
 from participants.errors import TableRefused
-from participants.text_table import read_text_table
+from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, ItemType, UpdateFrequency
+from participants.records.data_file import TableLimits
+from participants.records.text_table import read_text_table
 from simulations.errors import DatasetUnusable
 from simulations.federation_data import BankData, DepartmentData, FederationData
 

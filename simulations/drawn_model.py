@@ -27,16 +27,16 @@ from models.wire.outcome import MEAN_DECIMALS
 from models.wire.plan import RunPlan
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.setup import MeetRequest
-from participants.approval_policy import approve_everything
-from participants.approvals import Approvals
 from participants.bank.book import BankBook
-from participants.contract import Category, DataContract, Item, ItemType
 from participants.department.database import open_database
 from participants.department.partials import partial_table
 from participants.home import Home
-from participants.ledger import FileLedger
 from participants.model_store import ModelStore, model_version
-from participants.run import Run
+from participants.records.contract import Category, DataContract, Item, ItemType
+from participants.runs.approval_policy import approve_everything
+from participants.runs.approvals import Approvals
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.founding import pin_everybody
 
 INTERCEPT: Final = -2.5

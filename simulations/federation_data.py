@@ -18,7 +18,7 @@ from typing import Final, Literal
 import polars as pl
 
 from crypto.identifiers import ParticipantId
-from participants.contract import DataContract
+from participants.records.contract import DataContract
 
 TableFormat = Literal["csv", "parquet"]
 _DESCRIPTION: Final = "federation.json"

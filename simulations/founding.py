@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from crypto.identifiers import ParticipantId, Role
-from models.hosting.home import NodeHome
-from participants.approval_policy import approve_everything
+from models.hosting.trust.home import NodeHome
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
 from participants.home import Home
+from participants.runs.approval_policy import approve_everything
 from simulations.federation_data import DepartmentData, FederationData, written_title
 
 FILES: Final = "files"

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from coordinator.scoring import ScoreGateway, ServedModel
+from coordinator.scores.scoring import ScoreGateway, ServedModel
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role, RunId
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import PaillierPublicKey
@@ -21,9 +21,9 @@ from participants.bank.score_request import Score, ScoreClient
 from participants.clock import Clock, SystemClock
 from participants.department.scorer import ObfuscatorSource, Scorer
 from participants.home import Home
-from participants.ledger import FileLedger
 from participants.model_store import ModelStore
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.engines.local_grid import BUREAU, Recorder
 
 _Request = TypeVar("_Request", bound=WireMessage)

@@ -13,13 +13,13 @@ from typing import Final
 
 import httpx
 
-from coordinator.fan_out import PARTIAL_SCORES_PATH, READY_PATH, FanOut
-from coordinator.gateway import GatewayService
-from coordinator.scoring import Relay
+from coordinator.scores.fan_out import PARTIAL_SCORES_PATH, READY_PATH, FanOut
+from coordinator.scores.gateway import GatewayService
+from coordinator.scores.scoring import Relay
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
-from models.hosting.peer import MEDIA_TYPE, Peer
-from models.hosting.problems import Problem, ProblemKind, problem_of
+from models.hosting.https.peer import MEDIA_TYPE, Peer
+from models.hosting.https.problems import Problem, ProblemKind, problem_of
 from models.wire.online import ReadyReply
 from participants.bank.asking import OFFERS_PATH, SCORES_PATH
 from participants.department.scorer import Scorer
@@ -150,7 +150,7 @@ class DepartmentNetwork:
 
 
 class MemoryRecord:
-    """A `coordinator.gateway.RequestRecord` that forgets. `outcomes`: by digest."""
+    """A `coordinator.scores.gateway.RequestRecord` that forgets. `outcomes`: by digest."""
 
     def __init__(self) -> None:
         self.outcomes: dict[bytes, str] = {}

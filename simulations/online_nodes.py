@@ -21,18 +21,18 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from coordinator.database import open_database
-from coordinator.fan_out import FanOut
-from coordinator.gateway import GatewayService, gateway_app
 from coordinator.home import BureauHome
-from coordinator.meters import GatewayMeters
-from coordinator.request_log import RequestLog
-from coordinator.scoring import AsyncScoreGateway
+from coordinator.scores.fan_out import FanOut
+from coordinator.scores.gateway import GatewayService, gateway_app
+from coordinator.scores.meters import GatewayMeters
+from coordinator.scores.request_log import RequestLog
+from coordinator.scores.scoring import AsyncScoreGateway
 from crypto.identifiers import EnterpriseId, ParticipantId, Role
 from crypto.obfuscators import ObfuscatorPool
 from models.enterprise_id import make_enterprise_ids
-from models.hosting.door import Entrance, WayOut
-from models.hosting.home import NodeHome
-from models.hosting.server import serve
+from models.hosting.https.door import Entrance, WayOut
+from models.hosting.https.server import serve
+from models.hosting.trust.home import NodeHome
 from models.wire.online import ScoreRequest
 from participants.department.meters import ScorerMeters
 from participants.department.scorer import Scorer

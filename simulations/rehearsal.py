@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from flwr.clientapp import ClientApp
 
-from coordinator.bus import Bus, SystemClock, find_participants
-from coordinator.conduct import Conductor
-from coordinator.run_directory import ConductSettings
+from coordinator.flower.bus import Bus, SystemClock, find_participants
+from coordinator.runs.conduct import Conductor
+from coordinator.runs.run_directory import ConductSettings
 from models.wire.plan import RunPlan
-from participants.client_app import app as participants_app
+from participants.flower.client_app import app as participants_app
 from simulations.adversaries.curious_bureau import CuriousBureau
 from simulations.engines.faults import Fault
 from simulations.engines.local_grid import LocalGrid, Recorder

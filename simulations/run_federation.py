@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from flwr.app.user_config import UserConfig
 
-from coordinator.server_app import app
+from coordinator.flower.server_app import app
 from models.binning import DEFAULT_MAXIMUM_BINS
 from models.penalties import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
 from models.wire.plan import RunPlan
@@ -22,7 +22,7 @@ from simulations.founding import FoundedFederation
 
 News = Callable[[dict[str, Any]], None]
 
-SERVER_APP = "coordinator.server_app:app"
+SERVER_APP = "coordinator.flower.server_app:app"
 EXCHANGE_SECONDS = 300.0
 
 

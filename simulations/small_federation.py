@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from crypto.identifiers import ParticipantId
 from models.enterprise_id import make_enterprise_ids
-from participants.contract import Category, DataContract, Item, ItemType
+from participants.records.contract import Category, DataContract, Item, ItemType
 from simulations.federation_data import BankData, DepartmentData, FederationData
 from simulations.run_federation import Hyperparameters
 

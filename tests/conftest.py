@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crypto.identifiers import Role
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.node_database import new_database
 from simulations.errors import PostgresqlMissing
 from simulations.founding import FoundedFederation, found

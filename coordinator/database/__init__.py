@@ -13,8 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Protocol
 
-from models.hosting.database import Database, database_url
-from models.hosting.migrations import Schema
+from models.hosting.storage.database import Database, database_url
+from models.hosting.storage.migrations import Schema
 
 SCHEMA: Final = Schema("coordinator.database.migrations", "yurong bureau migrate")
 

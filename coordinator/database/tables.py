@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from models.hosting.database import Seconds, new_metadata
+from models.hosting.storage.database import Seconds, new_metadata
 
 metadata: Final = new_metadata()
 

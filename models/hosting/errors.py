@@ -22,7 +22,7 @@
         ├── TooManyRequests        a party asks more than can be kept account of
         └── BodyRefused            a body too large, too slow or of no stated length
 
-The problems that they are answered with stand in `models.hosting.problems`.
+The problems that they are answered with stand in `models.hosting.https.problems`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from crypto.errors import PeerError, ProtectionUnavailable, SignatureInvalid, Un
 from crypto.identifiers import ParticipantId
 
 if TYPE_CHECKING:
-    from models.hosting.problems import Problem, ProblemKind
+    from models.hosting.https.problems import Problem, ProblemKind
 
 
 class HostingError(YurongError):

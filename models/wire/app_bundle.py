@@ -17,8 +17,8 @@ from typing import Final
 
 from models.errors import BundleRefused
 
-SERVER_APP: Final = "coordinator.server_app:app"
-CLIENT_APP: Final = "participants.client_app:app"
+SERVER_APP: Final = "coordinator.flower.server_app:app"
+CLIENT_APP: Final = "participants.flower.client_app:app"
 RUN_KEY: Final = "run"
 RESUME_KEY: Final = "resume"
 

@@ -21,7 +21,7 @@ from models.wire.setup import CohortOrder, EvaluatedIds, OrderReply, OrderReques
 from models.wire.steps import Step
 from participants.bank.book import BankBook
 from participants.bank.cohort import book_digest
-from participants.run import Run, received
+from participants.runs.run import Run, received
 
 
 class BankAligner:

@@ -19,10 +19,10 @@ from typing import Final, Protocol, TypeVar
 
 from crypto.errors import ProtocolStateError
 from crypto.identifiers import EnterpriseId, RequestId
-from models.hosting import problems
 from models.hosting.clock import Clock
 from models.hosting.errors import PeerUnreachable, RemoteProblem
-from models.hosting.problems import Problem
+from models.hosting.https import problems
+from models.hosting.https.problems import Problem
 from models.wire.online import Offer, OfferRequest, ScoreAnswer
 from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, ScoreRefused
 from participants.bank.score_request import OpenRequest, Score, ScoreClient
@@ -65,7 +65,7 @@ _Found = TypeVar("_Found", Score, OpenRequest)
 
 
 class Bureau(Protocol):
-    """The way to the bureau: a `models.hosting.peer.Peer`."""
+    """The way to the bureau: a `models.hosting.https.peer.Peer`."""
 
     async def post(self, path: str, body: bytes, *, maximum_bytes: int, timeout_seconds: float) -> bytes:
         """The body of the answer."""

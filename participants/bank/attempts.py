@@ -11,7 +11,7 @@ from typing import Any
 
 from crypto.errors import ProtocolStateError
 from models.wire.training import Turn
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 _PIECE = "attempt"
 _OPENED, _SEARCHED = -1, 0

@@ -26,9 +26,9 @@ from models.wire.binning import MaskedWords, SummedWords
 from models.wire.steps import Purpose
 from participants.bank.cohort import BankCohort
 from participants.bank.group import COUNT_WORDS, BankGroup
-from participants.contract import DataContract, Item
-from participants.features import FeatureValues
-from participants.run import Run
+from participants.records.contract import DataContract, Item
+from participants.records.features import FeatureValues
+from participants.runs.run import Run
 
 Vector = NDArray[np.float64]
 

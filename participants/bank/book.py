@@ -17,8 +17,8 @@ import numpy.typing as npt
 import polars as pl
 
 from crypto.identifiers import EnterpriseId
-from participants.contract import KEY_COLUMN, Item, ItemType
-from participants.records import Records
+from participants.records.contract import KEY_COLUMN, Item, ItemType
+from participants.records.records import Records
 
 _DEFAULT: Final = Item(name="default", title="Did not repay", type=ItemType.FLAG)
 _WEIGHT: Final = Item(name="weight", title="Weight in training", type=ItemType.NUMBER, minimum=0.0, maximum=1000.0)

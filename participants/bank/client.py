@@ -26,8 +26,8 @@ import uvloop
 from crypto.errors import PeerError, ProtectionUnavailable, YurongError
 from crypto.identifiers import ModelVersion, ParticipantId, RequestId, Role
 from models.enterprise_id import parse_enterprise_id
-from models.hosting.database import Database
-from models.hosting.door import WayOut
+from models.hosting.https.door import WayOut
+from models.hosting.storage.database import Database
 from participants.bank.asking import ANSWER_SECONDS, PATIENCE_SECONDS, Asker
 from participants.bank.book import BankBook
 from participants.bank.database import open_database

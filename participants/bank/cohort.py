@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from crypto.errors import ProtocolStateError
 from crypto.identifiers import EnterpriseId
 from participants.bank.book import BankBook, BookRows
-from participants.features import FeatureValues
-from participants.run import Run
+from participants.records.features import FeatureValues
+from participants.runs.run import Run
 
 Vector = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from models.hosting.command.founding import AddressOption, NameArgument, SetOpti
 from models.hosting.command.keys import KeyCommands
 from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
 from models.hosting.command.trust import TrustCommands
-from models.hosting.passphrase import read_passphrase
+from models.hosting.trust.passphrase import read_passphrase
 from participants.bank.settings import BankSettings
 from participants.command.founding import initialise, open_home_of
 from participants.command.runs import RunCommands
@@ -153,7 +153,7 @@ def portfolio(
 @app.command()
 def serve(*, home: HomeOption = HERE) -> None:
     """Take part in training until stopped. A bank that only asks for scores need not serve."""
-    from models.hosting.process import the_only_one
+    from models.hosting.operation.process import the_only_one
     from participants.bank.serve import serve_bank
 
     opened = open_home(home)

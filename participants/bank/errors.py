@@ -19,7 +19,7 @@ from crypto.identifiers import RequestId
 from participants.errors import ParticipantError
 
 if TYPE_CHECKING:
-    from models.hosting.problems import Problem
+    from models.hosting.https.problems import Problem
     from participants.bank.score_request import Score
 
 

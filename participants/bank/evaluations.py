@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from crypto.errors import PeerError
 from models.wire.training import Turn
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 MAXIMUM_EVALUATIONS: Final = 8
 """One is enough; a bureau that is stopped before it has the metrics needs another."""

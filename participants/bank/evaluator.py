@@ -23,7 +23,7 @@ from participants.bank.cohort import BankCohort
 from participants.bank.evaluations import Evaluations
 from participants.bank.group import BankGroup
 from participants.bank.trainer import BankTrainer
-from participants.run import Run
+from participants.runs.run import Run
 
 ROC_POINTS = 200
 

@@ -15,8 +15,8 @@ from typing import Any
 from crypto.errors import ProtectionUnavailable
 from crypto.identifiers import ParticipantId
 from models.wire.plan import ROWS_PER_ROUND_AND_PARAMETER
-from participants.run_costs import OPENED, opened_numbers
-from participants.run_store import RunStore
+from participants.runs.run_costs import OPENED, opened_numbers
+from participants.runs.run_store import RunStore
 
 
 class OpenedNumbers:

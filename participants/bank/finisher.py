@@ -12,7 +12,7 @@ from models.wire.setup import Done
 from participants.bank.own_block import OwnBlock
 from participants.bank.trainer import BankTrainer
 from participants.model_store import ModelStore, check_manifest
-from participants.run import Run
+from participants.runs.run import Run
 
 NO_BLOCK = b""
 

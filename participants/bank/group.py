@@ -25,7 +25,7 @@ from models.wire.codec import pack_words, unpack_words
 from models.wire.envelope import Addressed, post
 from models.wire.steps import Purpose, Step
 from models.wire.training import Turn
-from participants.run import Run
+from participants.runs.run import Run
 
 BUREAU = "bureau"
 

@@ -16,7 +16,7 @@ from models.additive import BinnedBlock
 from models.optimizer import block_direction
 from models.wire.training import GRADIENT_FRACTION_BITS
 from participants.bank.binner import BankTotals, own_block, own_codes
-from participants.run import Run
+from participants.runs.run import Run
 
 Vector = NDArray[np.float64]
 

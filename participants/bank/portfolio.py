@@ -24,7 +24,7 @@ import polars as pl
 from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, RequestId
 from models.enterprise_id import InvalidEnterpriseId, parse_enterprise_id
-from models.hosting.files import private_file
+from models.hosting.storage.files import private_file
 from participants.bank.client import Progress, unseen
 from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, PortfolioRefused, ScoreRefused
 from participants.bank.score_request import Score

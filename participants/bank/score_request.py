@@ -3,7 +3,7 @@
 | who    | holds                                | learns                                                        |
 |--------|--------------------------------------|---------------------------------------------------------------|
 | bank   | the Paillier key, its own block      | the score: the sum over S, its own part and the missing means |
-| others | see `participants/department/scorer.py` and `coordinator/scoring.py`                                 |
+| others | see `participants/department/scorer.py` and `coordinator/scores/scoring.py`                                 |
 
     asked = client.request(enterprise_id, offer)     `asked.request` goes to the bureau, again and again if need be
     score = client.open(asked, answer)
@@ -48,9 +48,9 @@ from participants.bank.book import BankBook
 from participants.bank.scores import OwnPart
 from participants.clock import Clock
 from participants.home import Home
-from participants.ledger import FileLedger
 from participants.model_store import ModelStore
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 
 LIFETIME_SECONDS: Final = 60
 _WORD_BITS: Final = 64

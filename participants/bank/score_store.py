@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Row, delete, insert, select
 
 from crypto.identifiers import EnterpriseId, ModelVersion, RequestId
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from models.wire.online import Offer, ScoreRequest
 from participants.bank.database.tables import open_requests, scores
 from participants.bank.score_request import OpenRequest, Score

@@ -19,7 +19,7 @@ from crypto.labels import Label
 from crypto.lattice.keys import BankLatticeKey
 from crypto.lattice.parameters import ADDITION
 from crypto.lattice.workers import LatticeWorkers
-from models.hosting.files import private_file
+from models.hosting.storage.files import private_file
 from models.points import PointsScale
 from models.wire.envelope import post
 from models.wire.plan import require_enough_departments
@@ -36,7 +36,7 @@ from models.wire.training import Turn
 from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
 from participants.model_store import ModelStore
-from participants.run import Run
+from participants.runs.run import Run
 
 if TYPE_CHECKING:
     from models.additive import Block

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.optimizer import RestrictedObjective, SubspaceMinimiser
 from models.restricted import RestrictedStatistics
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 Vector = NDArray[np.float64]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from crypto.identifiers import parse_participant_id
-from models.hosting.expiry import CertificateExpiry
-from models.hosting.process import NodeProcess
+from models.hosting.operation.expiry import CertificateExpiry
+from models.hosting.operation.process import NodeProcess
 from participants.bank.book import BankBook
 from participants.bank.database import open_database
 from participants.bank.settings import BankSettings
+from participants.flower.training import training_services
 from participants.home import Home
-from participants.training import training_services
 
 
 def serve_bank(home: Home, settings: BankSettings) -> None:

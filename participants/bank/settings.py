@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from models.hosting.settings import Count, Seconds
+from models.hosting.operation.settings import Count, Seconds
 from participants.settings import ParticipantSettings
 
 

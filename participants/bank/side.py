@@ -23,7 +23,7 @@ from participants.bank.group import BankGroup
 from participants.bank.scores import BankScores
 from participants.bank.trainer import BankTrainer
 from participants.keys import BankKeys
-from participants.run import Run
+from participants.runs.run import Run
 
 
 class BankSide:

@@ -55,7 +55,7 @@ from participants.bank.group import COUNT_WORDS, BankGroup
 from participants.bank.held_out import HeldOutScores
 from participants.bank.own_block import OwnBlock
 from participants.bank.search import BankSearch
-from participants.run import Run, received
+from participants.runs.run import Run, received
 
 Vector = NDArray[np.float64]
 

@@ -8,12 +8,12 @@ from crypto.errors import ProtectionUnavailable
 from crypto.identifiers import Role, parse_participant_id
 from models.hosting.command.founding import founded, write_settings
 from models.hosting.errors import FileRefused
-from models.hosting.files import private_file
-from models.hosting.passphrase import read_passphrase
-from models.hosting.settings import HostSettings
-from participants.approval_policy import POLICY_FILE, TEMPLATE
-from participants.contract import DataContract
+from models.hosting.operation.settings import HostSettings
+from models.hosting.storage.files import private_file
+from models.hosting.trust.passphrase import read_passphrase
 from participants.home import Home
+from participants.records.contract import DataContract
+from participants.runs.approval_policy import POLICY_FILE, TEMPLATE
 
 
 def initialise(
@@ -28,7 +28,7 @@ def initialise(
     assignments: list[str],
 ) -> dict[str, object]:
     """Make a participant's home: settings, policy and contract first, keys last. Return what to show of it."""
-    from participants.table_store import TableStore  # as in `runs.py`
+    from participants.records.table_store import TableStore  # as in `runs.py`
 
     participant_id = parse_participant_id(name)
     if not contract.is_file():

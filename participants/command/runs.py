@@ -14,8 +14,8 @@ from models.hosting.command.options import HERE, AsJson, HomeOption, show
 from participants.home import Home
 
 if TYPE_CHECKING:
-    from participants.approvals import Approvals
-    from participants.run_summary import RunSummary
+    from participants.runs.approvals import Approvals
+    from participants.runs.run_summary import RunSummary
 
 RunArgument = Annotated[str, typer.Argument(help="the run, as `status` names it")]
 ByOption = Annotated[str | None, typer.Option(help="who decides", show_default="who is logged in")]
@@ -74,7 +74,9 @@ def waiting_runs(home: Home) -> list[dict[str, Any]]:
 
 
 def _approvals(home: Home) -> Approvals:
-    from participants.approvals import Approvals  # what reads tables takes as long to load as all other commands do
+    from participants.runs.approvals import (
+        Approvals,  # what reads tables takes as long to load as all other commands do
+    )
 
     return Approvals.open(home)
 

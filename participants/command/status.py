@@ -6,7 +6,7 @@ from typing import Any
 
 from participants.command.runs import waiting_runs
 from participants.home import Home
-from participants.records import Records
+from participants.records.records import Records
 
 
 def node_status(home: Home, records: Records) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from models.wire.envelope import post
 from models.wire.setup import BlindedReply, BlindedRequest, CohortOrder, CohortRequest, Done, EvaluatedIds
 from models.wire.steps import Step
 from participants.department.store import DepartmentStore
-from participants.run import Run, received
+from participants.runs.run import Run, received
 
 MAXIMUM_COHORT_ROWS = 5_000_000
 ABSENT = -1

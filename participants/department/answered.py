@@ -14,8 +14,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
-from models.hosting.database import Database
-from models.hosting.statement import Prepared, driver_connection
+from models.hosting.storage.database import Database
+from models.hosting.storage.statement import Prepared, driver_connection
 from participants.department.errors import AnsweredWithAnotherSet
 
 QUESTION_BYTES: Final = 16

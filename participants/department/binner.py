@@ -21,8 +21,8 @@ from models.wire.binning import BlockShape
 from models.wire.plan import RunPlan
 from participants.department.aligner import ABSENT, register_digest
 from participants.department.store import DepartmentStore
-from participants.features import FeatureValues
-from participants.run import Run
+from participants.records.features import FeatureValues
+from participants.runs.run import Run
 
 LINEAR_ENTRY_BITS = 7
 

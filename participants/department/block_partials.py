@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from crypto.identifiers import ModelVersion
 from models.block_file import AnyBlock
 from models.wire.scoring import PARTIAL_FRACTION_BITS
-from participants.contract import KEY_COLUMN, DataContract
 from participants.department.store import AS_OF
-from participants.features import feature_values
+from participants.records.contract import KEY_COLUMN, DataContract
+from participants.records.features import feature_values
 
 _DAY_SECONDS = 86_400
 

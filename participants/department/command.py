@@ -78,7 +78,7 @@ def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
 @app.command()
 def serve(*, home: HomeOption = HERE) -> None:
     """Answer score requests and take part in training, until stopped."""
-    from models.hosting.process import the_only_one
+    from models.hosting.operation.process import the_only_one
     from participants.department.serve import serve_department
 
     opened = open_home(home)

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from crypto.errors import PeerError, ProtectionUnavailable, UntrustedKey
-from models.hosting import problems
-from models.hosting.problems import ProblemKind
+from models.hosting.https import problems
+from models.hosting.https.problems import ProblemKind
 
 _NEW_REQUEST: Final = "The bank makes a new request."
 

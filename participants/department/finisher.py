@@ -29,7 +29,7 @@ from participants.department.staged_rows import adopt_partials, remove_unused_ro
 from participants.department.store import DepartmentStore
 from participants.department.trainer import DepartmentTrainer
 from participants.model_store import ModelStore, check_manifest
-from participants.run import Run
+from participants.runs.run import Run
 
 Vector = NDArray[np.float64]
 

@@ -28,7 +28,7 @@ from sqlalchemy import insert
 
 from crypto.identifiers import ModelVersion
 from models.block_file import AnyBlock, block_from_bytes
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.clock import Clock, SystemClock
 from participants.department.block_partials import AllPartials, all_partials, columns_of
 from participants.department.database import open_database
@@ -37,7 +37,7 @@ from participants.department.staged_rows import adopt_partials, remove_unused_ro
 from participants.department.unfinished_import import records_of, settle
 from participants.home import Home
 from participants.model_store import ModelStore
-from participants.table_store import StoredTable
+from participants.records.table_store import StoredTable
 
 _MODELS: Final = "models"
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from crypto.identifiers import EnterpriseId
-from models.hosting.statement import driver_connection
+from models.hosting.storage.statement import driver_connection
 
 _AT_ONCE: Final = 50_000
 _IDS: Final = 62

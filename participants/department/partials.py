@@ -29,9 +29,9 @@ from crypto.labels import Label
 from crypto.lattice.parameters import ADDITION
 from crypto.lattice.workers import LatticeWorkers
 from models.enterprise_id import parse_enterprise_id
-from models.hosting.database import Database
-from models.hosting.migrations import wait_for_turn
-from models.hosting.statement import Prepared
+from models.hosting.storage.database import Database
+from models.hosting.storage.migrations import wait_for_turn
+from models.hosting.storage.statement import Prepared
 from models.wire.plan import require_enough_departments
 from models.wire.scoring import EnterpriseList, PartialsReply, PartialsRequest
 from models.wire.steps import Purpose, Step
@@ -41,7 +41,7 @@ from participants.department.database import open_database
 from participants.department.partial_rows import read_rows, write_rows
 from participants.home import Home
 from participants.model_store import ModelStore
-from participants.run import Run
+from participants.runs.run import Run
 
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 _DAY_SECONDS: Final = 86_400

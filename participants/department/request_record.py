@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 
 from crypto.errors import MaskContextReused, ProtocolStateError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
-from models.hosting.database import Database
-from models.hosting.statement import Prepared
+from models.hosting.storage.database import Database
+from models.hosting.storage.statement import Prepared
 from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from participants.department.answered import claim_set
 from participants.department.errors import RequestUsed

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from crypto.errors import PeerError
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 MAXIMUM_SETS: Final = 3
 SMALLEST_FACTOR: Final = 0.5

@@ -22,9 +22,9 @@ from models.wire.score_statement import ScoreStatement
 from participants.department.errors import KeyNotInForce, UnknownModel
 from participants.department.partials import partial_table
 from participants.home import Home
-from participants.ledger import FileLedger
 from participants.model_store import ModelStore
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 
 SETS_KEPT: Final = 16
 """Pairwise secrets are kept ready for so many sets of documents: agreeing with 25 peers takes 3 ms."""

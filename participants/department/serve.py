@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from crypto.identifiers import Role, parse_participant_id
-from models.hosting.door import Entrance
-from models.hosting.expiry import CertificateExpiry
-from models.hosting.metrics import HttpMeters, Metered
-from models.hosting.process import NodeProcess
-from models.hosting.server import serve
+from models.hosting.https.door import Entrance
+from models.hosting.https.server import serve
+from models.hosting.operation.expiry import CertificateExpiry
+from models.hosting.operation.metrics import HttpMeters, Metered
+from models.hosting.operation.process import NodeProcess
 from participants.department.database import open_database
 from participants.department.meters import ScorerMeters
 from participants.department.obfuscation import PoolSettings
@@ -20,8 +20,8 @@ from participants.department.scorer import Scorer
 from participants.department.service import MAXIMUM_BODY_BYTES, PATHS, DepartmentService, department_app
 from participants.department.settings import DepartmentSettings
 from participants.department.unfinished_import import open_records
+from participants.flower.training import training_services
 from participants.home import Home
-from participants.training import training_services
 
 
 def serve_department(home: Home, settings: DepartmentSettings) -> None:

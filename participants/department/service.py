@@ -3,8 +3,8 @@
     POST /v1/partial-scores   RelayedRequest -> DepartmentAnswer   the same bytes may be sent again until they expire
     POST /v1/ready-for        ReadyRequest -> ReadyReply           ready or not, and under which serial
 
-`models.hosting.guard.Guard` stands before this application: whose request it is, is known. Nobody but the bureau that
-this department works with may ask. Bodies are MessagePack, refusals RFC 9457.
+`models.hosting.https.guard.Guard` stands before this application: whose request it is, is known. Nobody but the
+bureau that this department works with may ask. Bodies are MessagePack, refusals RFC 9457.
 
 A few threads check and answer. A request that waits for an obfuscator holds none of them, so that a bank whose pool is
 empty keeps no other bank waiting; it waits as long as its request is valid and the bureau listens.
@@ -26,12 +26,12 @@ from starlette.types import Lifespan
 from crypto.errors import YurongError
 from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.paillier import Obfuscator
-from models.hosting import problems
 from models.hosting.errors import RequestRefused
-from models.hosting.guard import caller_of
-from models.hosting.message import read_message
-from models.hosting.openapi import message_body, message_responses
-from models.hosting.peer import MEDIA_TYPE
+from models.hosting.https import problems
+from models.hosting.https.guard import caller_of
+from models.hosting.https.message import read_message
+from models.hosting.https.openapi import message_body, message_responses
+from models.hosting.https.peer import MEDIA_TYPE
 from models.wire.codec import WireMessage
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest, RelayedRequest
 from participants.department.errors import ObfuscatorsExhausted

@@ -19,7 +19,7 @@ from participants.department.finisher import DepartmentFinisher
 from participants.department.partials import PartialsGiver
 from participants.department.trainer import DepartmentTrainer
 from participants.department.unfinished_import import open_records
-from participants.run import Run
+from participants.runs.run import Run
 
 
 class DepartmentSide:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from crypto.identifiers import ModelVersion
-from models.hosting.database import Database
-from models.hosting.statement import Prepared
+from models.hosting.storage.database import Database
+from models.hosting.storage.statement import Prepared
 from participants.department.block_partials import AllPartials
 from participants.department.partial_rows import new_table_id, write_rows
 from participants.department.partials import PartialTable

@@ -14,7 +14,7 @@ import numpy as np
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
 from models.wire.training import Coefficients
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 RELATIVE_ROUNDING = 1e-9
 """Banks compute the same coefficients each for itself, perhaps on other processors."""

@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from crypto.identifiers import EnterpriseId
-from participants.contract import KEY_COLUMN, Item, ItemType
-from participants.records import Records
-from participants.table_store import rows_of
+from participants.records.contract import KEY_COLUMN, Item, ItemType
+from participants.records.records import Records
+from participants.records.table_store import rows_of
 
 AS_OF: Final = Item(name="as_of", title="Day that the row's data are of", type=ItemType.DATE)
 

@@ -44,7 +44,7 @@ from models.wire.training import (
 )
 from participants.department.round_sets import RoundSets
 from participants.department.standing import StandingPost
-from participants.run import Run, received
+from participants.runs.run import Run, received
 
 Vector = NDArray[np.float64]
 

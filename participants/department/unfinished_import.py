@@ -11,13 +11,13 @@ from typing import Final
 
 from sqlalchemy import select
 
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.department.database import open_database
 from participants.department.database.tables import imports
 from participants.department.store import DepartmentStore
 from participants.errors import ImportGoesOn
 from participants.home import Home
-from participants.table_store import TableStore
+from participants.records.table_store import TableStore
 
 _DATA: Final = "data"
 

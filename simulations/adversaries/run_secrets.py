@@ -20,7 +20,7 @@ from models.wire.training import Coefficients
 from participants.bank.book import BankBook
 from participants.bank.own_block import OwnBlock
 from participants.department.store import DepartmentStore
-from participants.features import FeatureValues
+from participants.records.features import FeatureValues
 from simulations.adversaries.curious_bureau import Trace
 from simulations.comparison import PooledRun
 from simulations.founding import FoundedFederation

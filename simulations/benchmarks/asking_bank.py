@@ -22,7 +22,7 @@ import uvloop
 
 from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, RequestId
-from models.hosting.door import WayOut
+from models.hosting.https.door import WayOut
 from models.wire.online import Offer, ScoreAnswer
 from participants.bank.asking import Asker
 from participants.bank.client import AsyncBankClient, the_bureau, the_only_model

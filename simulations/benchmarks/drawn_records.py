@@ -15,10 +15,10 @@ from models.additive import BinnedBlock
 from models.block_file import block_to_bytes
 from models.enterprise_id import make_enterprise_ids
 from models.feature_bins import FeatureBins, FeatureKind
-from participants.contract import KEY_COLUMN, Category, DataContract, Item, ItemType
 from participants.department.store import AS_OF, DepartmentStore
 from participants.home import Home
 from participants.model_store import ModelStore, model_version
+from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, ItemType
 
 DEPARTMENT: Final = ParticipantId("department-01")
 MISSING_SHARE: Final = 0.1

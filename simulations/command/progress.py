@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
 
-from coordinator.conduct import ALIGNMENT, BINNING, EVALUATION, JOIN, SCORING, TRAINING
+from coordinator.runs.conduct import ALIGNMENT, BINNING, EVALUATION, JOIN, SCORING, TRAINING
 from simulations.run_federation import News
 
 PHASES: dict[str, str] = {

@@ -4,7 +4,7 @@ The processes are those of real nodes: the SuperLink behind its guard, the execu
 SuperNode and an executor for every participant, each with a throw-away home of its own for TLS and the node's key. What
 is not as in a deployment: they share a machine and its user, and nothing is started again when it ends.
 
-    result = run_on_flower("coordinator.server_app:app", homes, {"rounds": 12}, directory=Path("engine"))
+    result = run_on_flower("coordinator.flower.server_app:app", homes, {"rounds": 12}, directory=Path("engine"))
 
 How the server app hands over its result is in `outcome.py`.
 """
@@ -20,15 +20,15 @@ from typing import Final
 
 from flwr.app.user_config import UserConfig
 
-from coordinator.control import FINISHED, Control, RunStatus
-from coordinator.edge_program import edge_service
 from coordinator.errors import LinkFailed
-from coordinator.run_settings import BUREAU_VARIABLE, write_run_settings
-from coordinator.superlink import LINK, LOOPBACK, SuperLink
+from coordinator.flower.control import FINISHED, Control, RunStatus
+from coordinator.flower.edge_program import edge_service
+from coordinator.flower.superlink import LINK, LOOPBACK, SuperLink
+from coordinator.runs.run_settings import BUREAU_VARIABLE, write_run_settings
 from crypto.identifiers import ParticipantId, Role
-from models.hosting.home import NodeHome
-from models.hosting.supervisor import Service, Supervisor, last_line
-from participants.training import Apps, training_services
+from models.hosting.operation.supervisor import Service, Supervisor, last_line
+from models.hosting.trust.home import NodeHome
+from participants.flower.training import Apps, training_services
 from simulations.engines.errors import EngineNotStarted, RunFailed
 from simulations.engines.outcome import Outcome, ProgressReader
 from simulations.engines.ports import free_ports

@@ -28,11 +28,11 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from coordinator.run_settings import BUREAU_VARIABLE, write_run_settings
+from coordinator.runs.run_settings import BUREAU_VARIABLE, write_run_settings
 from crypto.identifiers import ParticipantId
 from models.wire.app_bundle import RESUME_KEY, RUN_KEY
-from participants.client_app import app as participants_app
-from participants.training import HOME_KEY
+from participants.flower.client_app import app as participants_app
+from participants.flower.training import HOME_KEY
 from simulations.engines.errors import RunFailed
 from simulations.engines.faults import Fault, FaultAction, ParticipantFaults, faults_by_participant
 from simulations.engines.outcome import Outcome, ProgressReader

@@ -22,13 +22,13 @@ from crypto.documents import canonical_json
 from crypto.identifiers import ParticipantId, Role
 from models.enterprise_id import make_enterprise_ids
 from models.hosting.command.founding import write_settings
-from models.hosting.settings import HostSettings
+from models.hosting.operation.settings import HostSettings
 from participants.bank.settings import BankSettings
-from participants.contract import KEY_COLUMN, Category, DataContract, Item, ItemType
 from participants.department.settings import DepartmentSettings
 from participants.department.store import DepartmentStore
 from participants.home import Home
 from participants.model_store import ModelStore
+from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, ItemType
 from simulations.drawn_model import DrawnFederation, draw_federation
 from simulations.engines.ports import free_ports
 from simulations.local_federation.founding import BUREAU, Node

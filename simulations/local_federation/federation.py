@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
-from models.hosting.supervisor import Service, Supervisor, last_line
+from models.hosting.operation.supervisor import Service, Supervisor, last_line
 from models.wire.plan import attempt_of
 from simulations.errors import CommandFailed
 from simulations.local_federation.founding import BUREAU, Node

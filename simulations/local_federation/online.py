@@ -15,8 +15,8 @@ import uvloop
 
 from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, ParticipantId, Role
-from models.hosting.database import SQLITE_FILE
-from models.hosting.door import WayOut
+from models.hosting.https.door import WayOut
+from models.hosting.storage.database import SQLITE_FILE
 from models.wire.online import Offer, OfferRequest
 from participants.bank.client import BankClient
 from participants.bank.score_request import Score

@@ -1,8 +1,8 @@
 """What the report is made of: plain values, checked for what the page claims of them.
 
-`ReportData.from_result` takes most from the run's result (`coordinator/conduct.py`); what a run cannot know of itself,
-comparisons, one enterprise's points and the recorded traffic, is added by whoever plays all participants at once.
-A part that is not there is left out of the page.
+`ReportData.from_result` takes most from the run's result (`coordinator/runs/conduct.py`); what a run cannot know of
+itself, comparisons, one enterprise's points and the recorded traffic, is added by whoever plays all participants at
+once. A part that is not there is left out of the page.
 """
 
 from collections.abc import Mapping, Sequence

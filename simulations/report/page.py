@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from coordinator import conduct
+from coordinator.runs import conduct
 from crypto.identifiers import Role
 from simulations.report import quality_charts, run_charts
 from simulations.report.data import BankAlone, Comparison, Holder, Quality, ReportData, Setting

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from crypto.identifiers import ParticipantId
-from participants.contract import KEY_COLUMN, Category, DataContract, Item, ItemType, UpdateFrequency
+from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, ItemType, UpdateFrequency
 from simulations.federation_data import BankData
 from simulations.world.economy import Array, Economy, GroundTruth
 from simulations.world.parameters import WorldParameters

@@ -31,7 +31,7 @@ import polars as pl
 from scipy.special import ndtri
 
 from crypto.identifiers import ParticipantId
-from participants.contract import KEY_COLUMN, Category, DataContract, Item, UpdateFrequency
+from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, UpdateFrequency
 from simulations.catalogue import load_catalogue
 from simulations.errors import CatalogueUnusable
 from simulations.federation_data import DepartmentData

@@ -13,7 +13,7 @@ from crypto.errors import MalformedMessage, PeerError, ProtocolStateError, Signa
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from crypto.identity import Identity, ParticipantDocument
 from crypto.paillier import MINIMUM_BITS
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.model_store import model_version
 from simulations.online_rehearsal import SetClock
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.settings import BureauSettings
-from models.hosting.settings import HostSettings
+from models.hosting.operation.settings import HostSettings
 from participants.bank.settings import BankSettings
 from participants.department.settings import DepartmentSettings
 

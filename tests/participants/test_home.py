@@ -12,7 +12,7 @@ from crypto.errors import ProtectionUnavailable, ProtocolStateError, UntrustedKe
 from crypto.identifiers import ParticipantId, Role
 from crypto.identity import Identity
 from crypto.succession import HandOver
-from models.hosting.home import GRACE_SECONDS
+from models.hosting.trust.home import GRACE_SECONDS
 from participants.clock import SystemClock
 from participants.home import Home
 from simulations.founding import FoundedFederation
@@ -107,7 +107,7 @@ def test_a_bank_s_key_that_its_rotation_leaves_alone_is_one_key(federation: Foun
 def test_a_bank_s_home_holds_no_key_in_the_clear_if_it_is_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.hosting.passphrase._SCRYPT_N", 1 << 15)
+    monkeypatch.setattr("models.hosting.trust.passphrase._SCRYPT_N", 1 << 15)
     secret = "correct horse battery staple"
     bank = Home.create(
         tmp_path / "bank", participant_id=ParticipantId("bank"), role=Role.BANK, title="Bank", passphrase=secret

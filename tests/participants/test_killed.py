@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from coordinator import training
-from coordinator.bus import Poll
-from coordinator.conduct import Conductor
 from coordinator.errors import ParticipantRefused, ParticipantsLost
-from coordinator.run_directory import RunDirectory
+from coordinator.flower.bus import Poll
+from coordinator.runs import training
+from coordinator.runs.conduct import Conductor
+from coordinator.runs.run_directory import RunDirectory
 from crypto.identifiers import ParticipantId, RequestId, RunId
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from models.wire.plan import MAXIMUM_ATTEMPTS, RunPlan
 from models.wire.steps import Step
 from models.wire.transport import RequestHeader
 from participants.bank import exposure
 from participants.bank.attempts import Attempts
 from participants.bank.exposure import OpenedNumbers
-from participants.client_app import _handle_once, open_home
+from participants.flower.client_app import _handle_once, open_home
+from participants.flower.replies import Outcome, ReplyStore
 from participants.node import Node
-from participants.replies import Outcome, ReplyStore
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 from simulations.founding import FoundedFederation, found
 from simulations.run_federation import plan_run
 from simulations.small_federation import SETTINGS, SmallFederation

@@ -22,7 +22,7 @@ from models.wire.training import GradientRequest, Residuals
 from participants.bank.evaluations import MAXIMUM_EVALUATIONS, Evaluations
 from participants.department.standing import StandingPost
 from participants.node import Node
-from participants.run import Run
+from participants.runs.run import Run
 from simulations.engines.local_grid import BUREAU
 from simulations.founding import FoundedFederation
 from simulations.rehearsal import FinishedRun, observe

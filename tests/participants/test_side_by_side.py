@@ -17,15 +17,15 @@ import pytest
 from crypto.errors import MaskContextReused, PeerError, ProtectionUnavailable
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from models.enterprise_id import make_enterprise_ids
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from models.wire.binning import BinRequest
 from models.wire.setup import Done
 from models.wire.steps import Step
 from participants.department.answered import AnsweredSets
 from participants.department.request_record import RequestRecord
-from participants.ledger import DIGEST_BYTES, FileLedger
 from participants.node import Node
 from participants.node_database import new_database
+from participants.runs.ledger import DIGEST_BYTES, FileLedger
 from simulations.online_rehearsal import OnlineRehearsal
 
 FIRST, SECOND = b"1" * DIGEST_BYTES, b"2" * DIGEST_BYTES

@@ -13,8 +13,8 @@ from crypto.identifiers import ParticipantId, RunId
 from crypto.masks import MaskContext, MemoryLedger
 from models.wire.steps import Purpose, Step
 from models.wire.training import Turn
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.online_rehearsal import OnlineRehearsal
 
 ROWS = 64

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crypto.identifiers import ParticipantId
-from participants.contract import DataContract, ItemType
+from participants.records.contract import DataContract, ItemType
 from simulations.catalogue import CATALOGUE_FILE, COLUMNS, load_catalogue
 from simulations.errors import CatalogueUnusable
 

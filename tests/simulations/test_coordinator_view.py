@@ -26,7 +26,7 @@ from crypto.identity import Identity, PublicIdentity
 from crypto.labels import Label
 from crypto.masks import GroupPad, MaskContext, PairwiseSecrets
 from models.wire.training import Turn
-from participants.ledger import FileLedger
+from participants.runs.ledger import FileLedger
 from simulations.adversaries.curious_bureau import Trace, find_traces
 from simulations.adversaries.mask_statistics import differences, masked_words, smallest_probability
 from simulations.adversaries.masks import ForgetfulLedger
@@ -76,8 +76,8 @@ def careless(federation: FoundedFederation) -> FinishedRun:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PairwiseSecrets, "zero_sum_mask", no_mask)
         patch.setattr(GroupPad, "pad", no_pad)
-        patch.setattr("participants.run.seal", no_seal)
-        patch.setattr("participants.run.unseal", no_unseal)
+        patch.setattr("participants.runs.run.seal", no_seal)
+        patch.setattr("participants.runs.run.unseal", no_unseal)
         return observe(federation, plan_run(federation, SETTINGS, purpose="carelessness"))
 
 

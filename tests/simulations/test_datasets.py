@@ -6,7 +6,7 @@ import pytest
 
 from crypto.errors import YurongError
 from models.enterprise_id import valid_enterprise_ids
-from participants.contract import DataContract
+from participants.records.contract import DataContract
 from simulations.datasets import load_sba, load_uci
 from simulations.errors import DatasetUnusable
 from simulations.federation_data import FederationData

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 
 from crypto.identifiers import ParticipantId
-from participants.contract import DataContract
+from participants.records.contract import DataContract
 from simulations.federation_data import BankData, DepartmentData, FederationData
 
 TAX = DataContract(holder=ParticipantId("tax"), title="Tax 税务", categories=())

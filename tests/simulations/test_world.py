@@ -18,8 +18,8 @@ from sklearn.metrics import roc_auc_score
 
 from models.enterprise_id import valid_enterprise_ids
 from participants.bank.book import BankBook
-from participants.contract import ItemType, UpdateFrequency
 from participants.department.store import DepartmentStore
+from participants.records.contract import ItemType, UpdateFrequency
 from simulations.errors import WorldRefused
 from simulations.federation_data import FederationData
 from simulations.world import WorldParameters, ground_truth, make_world

@@ -10,9 +10,9 @@ import typer
 
 from crypto.identity import display_fingerprint
 from models.hosting.errors import SettingsRefused
-from models.hosting.files import private_directory, private_file
-from models.hosting.home import NodeHome
-from models.hosting.settings import CONFIG_FILE, HostSettings
+from models.hosting.operation.settings import CONFIG_FILE, HostSettings
+from models.hosting.storage.files import private_directory, private_file
+from models.hosting.trust.home import NodeHome
 
 NameArgument = Annotated[str, typer.Argument(help="short name, lower-case letters, digits and hyphens, such as tax")]
 TitleOption = Annotated[str, typer.Option(help="name for people", show_default=False)]

@@ -11,9 +11,9 @@ import typer
 
 from models.hosting.command.options import HERE, AsJson, HomeOption, show
 from models.hosting.command.trust import OpenHome
-from models.hosting.database import Database
-from models.hosting.home import NodeHome
-from models.hosting.passphrase import read_passphrase
+from models.hosting.storage.database import Database
+from models.hosting.trust.home import NodeHome
+from models.hosting.trust.passphrase import read_passphrase
 
 OpenDatabase = Callable[[NodeHome], Database]
 

@@ -19,7 +19,7 @@ from crypto.identity import ParticipantDocument, display_fingerprint, parse_fing
 from crypto.succession import HandOver
 from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
 from models.hosting.errors import FileRefused
-from models.hosting.home import NodeHome
+from models.hosting.trust.home import NodeHome
 
 OpenHome = Callable[[Path], NodeHome]
 MAXIMUM_BYTES = 1 << 16

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from crypto.identifiers import Role
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.home import Home
 from participants.node_database import create_node_database, open_node_database
 

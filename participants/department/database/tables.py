@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
-from models.hosting.database import Seconds, new_metadata
-from participants.approvals_table import approvals_table
+from models.hosting.storage.database import Seconds, new_metadata
+from participants.runs.approvals_table import approvals_table
 
 metadata: Final = new_metadata()
 

@@ -13,9 +13,9 @@ import pytest
 from crypto.certificates import certificate_pem, make_certificate
 from crypto.identifiers import ParticipantId, Role
 from crypto.identity import Identity, PublicIdentity
-from models.hosting.parties import Parties
-from models.hosting.signatures import NonceMemory, RequestSigner, RequestVerifier
-from models.hosting.tls import client_context, server_context
+from models.hosting.https.parties import Parties
+from models.hosting.https.signatures import NonceMemory, RequestSigner, RequestVerifier
+from models.hosting.https.tls import client_context, server_context
 
 TAG = "yurong-tests"
 

@@ -40,12 +40,18 @@ def test_the_bundle_of_this_release_is_taken() -> None:
 @pytest.mark.parametrize(
     "bundle",
     [
-        pytest.param(zipped({PROJECT_FILE: project_file(), "participants/client_app.py": b"import os"}), id="code"),
+        pytest.param(
+            zipped({PROJECT_FILE: project_file(), "participants/flower/client_app.py": b"import os"}), id="code"
+        ),
         pytest.param(zipped({PROJECT_FILE: project_file(), "README.md": b"hello"}), id="another file"),
         pytest.param(zipped({PROJECT_FILE: project_file()}, listed=False), id="no list of contents"),
         pytest.param(zipped({}), id="nothing"),
-        pytest.param(changed(b"participants.client_app:app", b"os:system"), id="another app of the participants"),
-        pytest.param(changed(b"coordinator.server_app:app", b"other.server_app:app"), id="another app of the bureau"),
+        pytest.param(
+            changed(b"participants.flower.client_app:app", b"os:system"), id="another app of the participants"
+        ),
+        pytest.param(
+            changed(b"coordinator.flower.server_app:app", b"other.server_app:app"), id="another app of the bureau"
+        ),
         pytest.param(changed(b'version = "', b'version = "9.'), id="another release"),
         pytest.param(changed(b"dependencies = []", b'dependencies = ["evil"]'), id="a dependency"),
         pytest.param(changed(b"resume = false", b"resume = false\nextra = 1"), id="more configuration"),

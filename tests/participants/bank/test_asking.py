@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from coordinator.gateway import GatewayService
-from coordinator.meters import GatewayMeters
-from coordinator.scoring import AsyncScoreGateway
+from coordinator.scores.gateway import GatewayService
+from coordinator.scores.meters import GatewayMeters
+from coordinator.scores.scoring import AsyncScoreGateway
 from crypto.errors import ProtocolStateError
 from crypto.identifiers import EnterpriseId, RequestId
 from models.enterprise_id import InvalidEnterpriseId
-from models.hosting import problems
+from models.hosting.https import problems
 from models.wire.online import ScoreRequest
 from participants.bank.asking import SCORES_PATH, Asker
 from participants.bank.client import AsyncBankClient

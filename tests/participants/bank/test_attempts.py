@@ -12,7 +12,7 @@ from crypto.identifiers import RunId
 from models.wire.training import Turn
 from participants.bank.attempts import Attempts
 from participants.bank.evaluations import MAXIMUM_EVALUATIONS, Evaluations
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 TURN = Turn(run_id="run", round=2, attempt=7, departments=("courts", "land", "tax"), banks=("east", "north"))
 

@@ -6,8 +6,8 @@ import pytest
 from crypto.identifiers import ParticipantId
 from models.enterprise_id import make_enterprise_ids
 from participants.bank.book import BankBook
-from participants.contract import Category, DataContract, Item, ItemType
 from participants.errors import TableRefused
+from participants.records.contract import Category, DataContract, Item, ItemType
 
 IDS = sorted(make_enterprise_ids(np.random.default_rng(5), 4))
 LOAN = Item(name="loan", title="Loan", type=ItemType.NUMBER, minimum=0.0, feature=True)

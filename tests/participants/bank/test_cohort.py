@@ -13,8 +13,8 @@ from crypto.errors import ProtocolStateError
 from participants.bank.book import BankBook
 from participants.bank.cohort import BankCohort
 from participants.home import Home
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.comparison import PooledRun
 from simulations.founding import FoundedFederation
 from simulations.rehearsal import FinishedRun

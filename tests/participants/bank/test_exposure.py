@@ -5,7 +5,7 @@ import pytest
 from crypto.errors import ProtectionUnavailable
 from crypto.identifiers import ParticipantId, RunId
 from participants.bank.exposure import OpenedNumbers
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 TAX = ParticipantId("tax")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.federation import sum_of_words
+from coordinator.runs.federation import sum_of_words
 from crypto.errors import PeerError
 from crypto.fixed_point import Words
 from crypto.identifiers import RunId
@@ -15,8 +15,8 @@ from crypto.masks import GroupPad, MemoryLedger
 from models.wire.steps import Purpose
 from models.wire.training import Turn
 from participants.bank.group import COUNT_WORDS, BankGroup
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.online_rehearsal import OnlineRehearsal
 
 KEY = bytes(range(32))

@@ -12,8 +12,8 @@ import pytest
 from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId
 from models.enterprise_id import make_enterprise_ids
-from models.hosting import problems
-from models.hosting.problems import Problem
+from models.hosting.https import problems
+from models.hosting.https.problems import Problem
 from participants.bank.client import Progress
 from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, PortfolioRefused, ScoreRefused
 from participants.bank.portfolio import RowFault, score_portfolio

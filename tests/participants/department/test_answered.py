@@ -8,7 +8,7 @@ import pytest
 from crypto.errors import PeerError
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.enterprise_id import make_enterprise_ids
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.department.answered import AnsweredSets
 
 MODEL, BANK = ModelVersion("a" * 32), ParticipantId("bank")

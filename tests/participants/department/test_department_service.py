@@ -21,9 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from crypto.errors import ProtectionUnavailable
 from crypto.identifiers import ParticipantId
 from crypto.paillier import Obfuscator, PaillierPublicKey
-from models.hosting import problems
-from models.hosting.guard import CALLER
-from models.hosting.peer import MEDIA_TYPE
+from models.hosting.https import problems
+from models.hosting.https.guard import CALLER
+from models.hosting.https.peer import MEDIA_TYPE
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest, RelayedRequest
 from participants.department.meters import ScorerMeters
 from participants.department.scorer import Scorer

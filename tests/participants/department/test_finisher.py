@@ -13,16 +13,16 @@ from models.feature_bins import FeatureBins, FeatureKind
 from models.wire.outcome import ActivateRequest
 from models.wire.plan import RunPlan
 from models.wire.steps import Step
-from participants.approval_policy import approve_everything
-from participants.approvals import Approvals
-from participants.contract import Category, DataContract, Item, ItemType
 from participants.department.partials import partial_table
 from participants.department.store import DepartmentStore
 from participants.home import Home
-from participants.ledger import FileLedger
 from participants.model_store import ModelStore, model_version
 from participants.node import Node
-from participants.run import Run
+from participants.records.contract import Category, DataContract, Item, ItemType
+from participants.runs.approval_policy import approve_everything
+from participants.runs.approvals import Approvals
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 
 ME = ParticipantId("tax")
 PLAN = RunPlan(

@@ -17,7 +17,6 @@ from models.block_file import block_from_bytes
 from models.enterprise_id import make_enterprise_ids
 from models.errors import InvalidModelInput
 from models.wire.scoring import PARTIAL_FRACTION_BITS
-from participants.contract import KEY_COLUMN
 from participants.department import importer
 from participants.department.database import open_database
 from participants.department.database.tables import imports, mask_contexts, partial_tables, partials
@@ -27,7 +26,8 @@ from participants.department.store import DepartmentStore
 from participants.department.unfinished_import import settle_import
 from participants.errors import ImportGoesOn, StoreUnusable, TableRefused
 from participants.model_store import ModelStore
-from participants.table_store import TableStore
+from participants.records.contract import KEY_COLUMN
+from participants.records.table_store import TableStore
 from simulations.benchmarks.drawn_records import drawn_contract, drawn_home, drawn_table
 
 ITEMS = 8

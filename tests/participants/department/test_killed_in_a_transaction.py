@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.department.partials import PartialTable
 from participants.department.request_record import RequestRecord
 

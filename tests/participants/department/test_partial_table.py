@@ -11,7 +11,7 @@ import pytest
 from crypto.errors import PeerError
 from crypto.identifiers import EnterpriseId, ModelVersion
 from models.enterprise_id import make_enterprise_ids
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.department.partials import PartialTable
 
 VERSION, OTHER = ModelVersion("a" * 32), ModelVersion("b" * 32)

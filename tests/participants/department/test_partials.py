@@ -16,8 +16,8 @@ from models.wire.scoring import EnterpriseList, PartialsRequest
 from models.wire.steps import Step
 from participants.bank.scores import signed_partials
 from participants.department.partials import PartialsGiver, batch_turn
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.online_rehearsal import OnlineRehearsal
 
 Words = NDArray[np.uint64]

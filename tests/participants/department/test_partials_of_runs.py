@@ -15,8 +15,8 @@ from models.wire.scoring import EnterpriseList, PartialsRequest
 from models.wire.steps import Step
 from participants.department.partials import PartialsGiver, batch_turn
 from participants.home import Home
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from participants.workers import shared_workers
 from simulations.online_rehearsal import OnlineRehearsal
 

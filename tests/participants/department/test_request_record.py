@@ -7,7 +7,7 @@ import pytest
 
 from crypto.errors import MaskContextReused, PeerError, ProtocolStateError, YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
-from models.hosting.database import Database
+from models.hosting.storage.database import Database
 from participants.department.answered import AnsweredSets
 from participants.department.request_record import KEPT_SECONDS, RequestRecord
 

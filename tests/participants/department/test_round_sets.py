@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from crypto.errors import PeerError
 from crypto.identifiers import RunId
 from participants.department.round_sets import MAXIMUM_SETS, RoundSets
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 EVERYBODY = ("courts", "tax", "water")
 

@@ -11,7 +11,7 @@ from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId, RunId
 from models.wire.training import Coefficients
 from participants.department.standing import StandingPost
-from participants.run_store import RunStore
+from participants.runs.run_store import RunStore
 
 EAST, NORTH = ParticipantId("bank-east"), ParticipantId("bank-north")
 HEARD = Coefficients(

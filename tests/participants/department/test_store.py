@@ -8,9 +8,9 @@ import pytest
 
 from crypto.identifiers import ParticipantId
 from models.enterprise_id import make_enterprise_ids
-from participants.contract import Category, DataContract, Item, ItemType
 from participants.department.store import DepartmentStore
 from participants.errors import ContractRefused, StoreUnusable, TableRefused
+from participants.records.contract import Category, DataContract, Item, ItemType
 
 IDS = sorted(make_enterprise_ids(np.random.default_rng(5), 10))
 STRANGER = make_enterprise_ids(np.random.default_rng(6), 1)[0]

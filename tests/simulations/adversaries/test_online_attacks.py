@@ -19,8 +19,8 @@ from participants.department import scorer as scorer_module
 from participants.department.request_record import RequestRecord
 from participants.department.scorer import CHECKS, RecentAnswers, Scorer
 from participants.home import Home
-from participants.ledger import FileLedger
-from participants.run import Run
+from participants.runs.ledger import FileLedger
+from participants.runs.run import Run
 from simulations.adversaries.online import (
     forged_requests,
     opened,

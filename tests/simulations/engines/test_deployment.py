@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from flwr.app.user_config import UserConfig
 
-from coordinator.control import Control
 from coordinator.errors import LinkFailed
+from coordinator.flower.control import Control
 from crypto.identifiers import ParticipantId
 from crypto.identity import ParticipantDocument
-from models.hosting.home import NodeHome
-from participants.client_app import app
-from participants.executor import PinnedExecutor
-from participants.training import Apps
+from models.hosting.trust.home import NodeHome
+from participants.flower.client_app import app
+from participants.flower.executor import PinnedExecutor
+from participants.flower.training import Apps
 from simulations.engines.deployment import FlowerFederation, flower_federation
 from simulations.engines.errors import EngineNotStarted, RunFailed
 

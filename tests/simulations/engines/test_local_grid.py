@@ -14,12 +14,12 @@ from flwr.app.user_config import UserConfig
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
-from coordinator.bus import Bus, find_participants
 from coordinator.errors import LossReason, ParticipantRefused, ParticipantsLost
+from coordinator.flower.bus import Bus, find_participants
 from crypto.errors import MaskContextReused
 from crypto.identifiers import ParticipantId, RequestId
 from models.wire.transport import Refusal
-from participants.client_app import client_app
+from participants.flower.client_app import client_app
 from simulations.engines.errors import RunFailed
 from simulations.engines.faults import Fault, FaultAction
 from simulations.engines.local_grid import LocalGrid, run_in_process, run_on_local_grid

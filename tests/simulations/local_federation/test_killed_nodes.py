@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
 from models.block_file import block_from_bytes
-from participants.approval_policy import approve_everything
 from participants.model_store import ModelStore
+from participants.runs.approval_policy import approve_everything
 from simulations.local_federation.federation import LocalFederation
 from simulations.local_federation.founding import BUREAU
 from simulations.local_federation.waiting import until
@@ -29,12 +29,12 @@ PASSPHRASE = "correct horse battery staple"
 
 VICTIMS = [
     *((BUREAU, ""), (COURTS, ""), (BANK_EAST, "")),
-    (BUREAU, "coordinator.link_program:main"),
-    (BUREAU, "coordinator.executor_program:main"),
-    (BUREAU, "-m coordinator.executor_program "),
-    (BUREAU, "coordinator.edge_program:main"),
-    (COURTS, "participants.executor:main"),
-    (COURTS, "participants.supernode:main"),
+    (BUREAU, "coordinator.flower.link_program:main"),
+    (BUREAU, "coordinator.flower.executor_program:main"),
+    (BUREAU, "-m coordinator.flower.executor_program "),
+    (BUREAU, "coordinator.flower.edge_program:main"),
+    (COURTS, "participants.flower.executor:main"),
+    (COURTS, "participants.flower.supernode:main"),
 ]
 PHASES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "alignment": lambda news: news.get("phase") == "alignment",

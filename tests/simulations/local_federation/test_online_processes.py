@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from coordinator.database import open_database as bureau_database
-from coordinator.probe import FRESH_SECONDS
-from coordinator.request_log import RequestLog
+from coordinator.scores.probe import FRESH_SECONDS
+from coordinator.scores.request_log import RequestLog
 from crypto.identifiers import ParticipantId, RequestId
-from models.hosting.database import SQLITE_FILE
+from models.hosting.storage.database import SQLITE_FILE
 from participants.bank.database import open_database
 from participants.bank.score_request import Score
 from participants.bank.score_store import ScoreStore

@@ -17,10 +17,10 @@ from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
 from models.hosting.clock import Clock
-from models.hosting.door import SCORES
-from models.hosting.peer import MEDIA_TYPE
-from models.hosting.signatures import RequestSigner
-from models.hosting.tls import client_context
+from models.hosting.https.door import SCORES
+from models.hosting.https.peer import MEDIA_TYPE
+from models.hosting.https.signatures import RequestSigner
+from models.hosting.https.tls import client_context
 from models.wire.online import Offer, OfferRequest, ScoreRequest
 from models.wire.score_statement import SignedStatement, box_context, tree_of_boxes
 from participants.bank.score_request import OpenRequest, ScoreClient

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crypto.identifiers import ParticipantId, Role
-from participants.approval_policy import approve_everything
+from participants.runs.approval_policy import approve_everything
 from simulations.errors import CommandFailed
 from simulations.local_federation.federation import LocalFederation, readiness
 from simulations.local_federation.founding import BUREAU

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from crypto.identifiers import Role
-from participants.approval_policy import approve_everything
+from participants.runs.approval_policy import approve_everything
 from simulations.federation_data import FederationData
 from simulations.local_federation.federation import LocalFederation, serving
 from simulations.local_federation.founding import BUREAU, Node, found_nodes, lay_out

@@ -8,10 +8,10 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from coordinator.bus import Bus, find_participants
-from coordinator.run_settings import read_run_settings
+from coordinator.flower.bus import Bus, find_participants
+from coordinator.runs.run_settings import read_run_settings
 from crypto.identifiers import RequestId, parse_participant_id
-from participants.client_app import client_app
+from participants.flower.client_app import client_app
 
 
 class Echo:

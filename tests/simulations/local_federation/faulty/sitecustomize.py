@@ -21,7 +21,7 @@ def other_release(number: str) -> None:
 
 
 class Faulty(MetaPathFinder):
-    """Makes `participants.setup_answers` fail once."""
+    """Makes `participants.runs.setup_answers` fail once."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -29,7 +29,7 @@ class Faulty(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != "participants.setup_answers":
+        if name != "participants.runs.setup_answers":
             return None
         spec: Any = importlib.machinery.PathFinder.find_spec(name, path)
         load = spec.loader.exec_module

@@ -1,0 +1,89 @@
+"""What goes on beside the gateway while a bureau trains: Flower knows who is admitted, and runs are kept going."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection
+from types import TracebackType
+from typing import Final, Self
+
+from coordinator.errors import LinkFailed
+from coordinator.flower.control import Control
+from coordinator.flower.superlink import SuperLink
+from coordinator.home import BureauHome
+from coordinator.registry import ModelRegistry
+from coordinator.runs.keeper import RunKeeper
+from coordinator.runs.run_directory import ConductSettings
+from coordinator.runs.run_records import RunRecords
+from coordinator.settings import BureauSettings
+from crypto.identifiers import ParticipantId, Role
+from models.hosting.storage.database import Database
+
+POLL_SECONDS: Final = 1.0
+_PARTICIPANTS: Final = frozenset({Role.DEPARTMENT, Role.BANK})
+_log = logging.getLogger("yurong.runs")
+
+
+class RunService:
+    """A context: a thread that registers who is admitted, and looks after the runs in the database."""
+
+    def __init__(self, home: BureauHome, settings: BureauSettings, database: Database, link: SuperLink) -> None:
+        self._home, self._database, self._link = home, database, link
+        self._conduct = ConductSettings(
+            deadline_seconds=settings.exchange_seconds,
+            patience_seconds=settings.exchange_seconds,
+            approval_seconds=settings.approval_seconds,
+            score_applicants=False,
+        )
+        self._restarts = settings.attempts
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="runs", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        with self._link.control() as control:
+            keeper = RunKeeper(
+                RunRecords(self._database, clock=self._home.clock),
+                control,
+                ModelRegistry(self._database, clock=self._home.clock),
+                bureau=self._home.directory.resolve(),
+                settings=self._conduct,
+                restarts=self._restarts,
+                clock=self._home.clock,
+            )
+            registered = threading.Thread(target=self._register, args=(control,), name="nodes", daemon=True)
+            registered.start()
+            keeper.serve(self._stop, poll_seconds=POLL_SECONDS)
+            registered.join(timeout=5)
+
+    def _register(self, control: Control) -> None:
+        """Keep Flower's list of nodes the same as the pins. A SuperLink that is down is asked again."""
+        known: object = None
+        while not self._stop.wait(POLL_SECONDS):
+            keys = self._node_keys()
+            if keys == known:
+                continue
+            try:
+                control.synchronise(keys)
+            except LinkFailed as error:
+                _log.warning("nodes are not registered", extra={"error": error})
+                continue
+            known = keys
+
+    def _node_keys(self) -> dict[ParticipantId, Collection[bytes]]:
+        """The keys of the nodes of everybody who is admitted."""
+        return {
+            name: frozenset(one.node_key for one in documents if one.node_key)
+            for name, documents in self._home.pins.documents().items()
+            if any(one.role in _PARTICIPANTS for one in documents)
+        }

@@ -1,0 +1,186 @@
+"""What banks ask of the bureau over HTTPS: `docs/protocols.md`, "Score of one enterprise".
+
+    POST /v1/offers   OfferRequest -> Offer          which departments are up?
+    POST /v1/scores   ScoreRequest -> ScoreAnswer    the same bytes may be sent again until they expire
+
+`models.hosting.https.guard.Guard` stands before this application: whose request it is, is known. It is answered
+if that is a bank of the model, and the one that signed what is asked. Bodies are MessagePack, refusals RFC 9457.
+
+The bureau writes down every score request before a department sees it, and what came of it: who asked, when, by which
+model, and who was missing. It does not know about whom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from time import perf_counter
+from typing import Final, Protocol
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from coordinator.scores.fair_queue import FairQueue
+from coordinator.scores.meters import GatewayMeters, Part
+from coordinator.scores.scoring import AsyncScoreGateway, Relay, ServedModel, UnderWay
+from crypto.errors import YurongError
+from crypto.identifiers import ParticipantId
+from models.hosting.errors import RequestRefused
+from models.hosting.https import problems
+from models.hosting.https.guard import caller_of
+from models.hosting.https.message import read_message
+from models.hosting.https.openapi import message_body, message_responses
+from models.hosting.https.peer import MEDIA_TYPE
+from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer, ScoreRequest
+
+ANSWERED: Final = "answered"
+"""The outcome of a score request that came to a score."""
+
+
+class RequestRecord(Protocol):
+    """Where score requests are written down: `coordinator.scores.request_log.RequestLog`."""
+
+    def received(self, relay: Relay) -> None:
+        """A checked request came, for the first time or again."""
+        ...
+
+    def ended(self, digest: bytes, outcome: str) -> None:
+        """A request that was received came to `ANSWERED` or to this type of problem."""
+        ...
+
+
+class GatewayService:
+    """Answers banks. Used within one event loop."""
+
+    def __init__(
+        self,
+        gateway: AsyncScoreGateway,
+        *,
+        record: RequestRecord,
+        meters: GatewayMeters,
+        queue: FairQueue | None = None,
+    ) -> None:
+        self.gateway = gateway
+        self.meters = meters
+        self._record = record
+        self._queue = queue or FairQueue()
+        self._going_on: set[asyncio.Task[None]] = set()
+        meters.watch(self._queue)
+
+    async def offer(self, caller: ParticipantId, data: bytes) -> bytes:
+        """The answer to an encoded `OfferRequest`; raises a `YurongError` to refuse."""
+        request = OfferRequest.decode(data)
+        self._check(caller, self.gateway.desk.model(request.model_version))
+        return (await self.gateway.offer(request)).encode()
+
+    async def score(self, caller: ParticipantId, data: bytes) -> bytes:
+        """The answer to an encoded `ScoreRequest`; raises a `YurongError` to refuse."""
+        under_way: UnderWay = set()
+        with self.meters.timing(Part.ALL):
+            async with AsyncExitStack() as turn:
+                self.meters.took(Part.WAITING, await turn.enter_async_context(self._queue.turn(caller)))
+                try:
+                    began = perf_counter()
+                    relay = self.gateway.desk.prepare(ScoreRequest.decode(data))
+                    self._check(caller, relay.model, signed_by=relay.bank)
+                    return await self._recorded(relay, perf_counter() - began, under_way)
+                finally:
+                    if under_way:
+                        self._go_on(_end_when_done(turn.pop_all(), under_way))
+
+    async def close(self) -> None:
+        """Wait for what is being written, and for what departments are still asked."""
+        if self._going_on:
+            await asyncio.wait(self._going_on)
+
+    async def _recorded(self, relay: Relay, prepared: float, under_way: UnderWay) -> bytes:
+        """The answer; the request is on record before anybody is asked."""
+        await asyncio.to_thread(self._record.received, relay)
+        outcome = problems.INTERNAL.slug
+        try:
+            with self.meters.timing(Part.NETWORK):
+                answers = await self.gateway.collect(relay, under_way)
+            began = perf_counter()
+            answer = self.gateway.combine(relay, answers).encode()
+            self.meters.took(Part.CRYPTOGRAPHY, prepared + perf_counter() - began)
+            outcome = ANSWERED
+        except YurongError as fault:
+            outcome = problems.problem_of(fault).slug
+            raise
+        finally:
+            self._go_on(asyncio.to_thread(self._record.ended, relay.digest, outcome))
+        return answer
+
+    def _go_on(self, work: Coroutine[object, object, None]) -> None:
+        """Have this done; nobody waits for it."""
+        task = asyncio.create_task(work)
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+
+    @staticmethod
+    def _check(caller: ParticipantId, model: ServedModel, *, signed_by: ParticipantId | None = None) -> None:
+        if caller not in model.banks:
+            raise RequestRefused(problems.FORBIDDEN, "only a bank of the model may ask for scores by it")
+        if signed_by not in (None, caller):
+            raise RequestRefused(problems.FORBIDDEN, "a score request was signed by another bank than sends it")
+
+
+async def _end_when_done(turn: AsyncExitStack, under_way: UnderWay) -> None:
+    """Keep a bank's turn until all departments are done with its request, not only until it was refused.
+
+    Or a bank whose requests are refused by one department could have any number of them wait at the others, before
+    those of another bank.
+    """
+    async with turn:
+        await asyncio.wait(under_way.copy())
+
+
+_Handler = Callable[[ParticipantId, bytes], Awaitable[bytes]]
+Background = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def gateway_app(service: GatewayService, *, background: Background | None = None) -> FastAPI:
+    """The application, to be put behind a `Guard`. `background`: what goes on in its loop as long as it serves."""
+    app = FastAPI(
+        lifespan=background,
+        title="Yurong bureau",
+        summary="Scores for banks. Every request is signed by RFC 9421 over mutual TLS.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={YurongError: problems.answer_error, HTTPException: problems.answer_error},
+    )
+    operations = (
+        ("/v1/offers", OnlineStep.OFFER, service.offer, OfferRequest, Offer),
+        ("/v1/scores", OnlineStep.ASK, service.score, ScoreRequest, ScoreAnswer),
+    )
+    for path, step, handler, request_type, reply_type in operations:
+        app.add_api_route(
+            path,
+            _endpoint(service.meters, handler, request_type.MAXIMUM_BYTES),
+            methods=["POST"],
+            name=step,
+            summary=(handler.__doc__ or "").strip(),
+            response_class=Response,
+            response_model=None,
+            openapi_extra=message_body(request_type.__doc__ or "", request_type.MAXIMUM_BYTES),
+            responses=message_responses(reply_type.__doc__ or "", reply_type.MAXIMUM_BYTES),
+        )
+    return app
+
+
+def _endpoint(meters: GatewayMeters, handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        data, reply = await read_message(request, maximum_bytes), b""
+        try:
+            reply = await handler(caller_of(request.scope), data)
+        finally:
+            meters.with_banks(_head_bytes(request) + len(data), len(reply))
+        return Response(reply, media_type=MEDIA_TYPE)
+
+    return endpoint
+
+
+def _head_bytes(request: Request) -> int:
+    return len(request.url.path) + sum(len(name) + len(value) + 4 for name, value in request.headers.raw)

@@ -1,0 +1,1 @@
+"""How nodes talk: TLS with pinned certificates, signed requests, problems, servers and peers."""

@@ -1,0 +1,1 @@
+"""A node in operation: settings, processes looked after, logs, metrics, readiness."""

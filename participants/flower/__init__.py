@@ -1,0 +1,1 @@
+"""A participant's side of Flower: the app, the executor that keeps it warm and pinned, the SuperNode."""
