@@ -14,11 +14,15 @@ from participants.home import Home
 
 def serve_bank(home: Home, settings: BankSettings) -> None:
     """Serve until SIGTERM. Raises `SchemaOutdated`, `ListenRefused`, and `UntrustedKey` if the bureau is not pinned."""
-    open_database(home)
+    database = open_database(home)
     bureau = parse_participant_id(settings.bureau)
     home.pins.document(bureau)
     book = BankBook(home.directory / "data")
-    checks = {"bureau-pinned": lambda: bureau in home.pins.names(), "data": lambda: not book.is_empty}
+    checks = {
+        "database": database.is_current,
+        "bureau-pinned": lambda: bureau in home.pins.names(),
+        "data": lambda: not book.is_empty,
+    }
     with NodeProcess(settings, checks=checks) as process:
         process.registry.register(CertificateExpiry(home))
         if settings.fleet_address:
