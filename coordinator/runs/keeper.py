@@ -1,7 +1,7 @@
 """The bureau keeps its runs going: starts them, takes them up when they stop, and records what came of them.
 
     keeper = RunKeeper(records, link.control(), registry, bureau=home.directory)
-    keeper.serve(stop)                       a pass over all open runs, every two seconds
+    keeper.serve(stop)                       a pass over all open runs, every second
 
 A run's state is in the database, written before what it announces is done. Who is killed does it again:
 
@@ -10,8 +10,9 @@ A run's state is in the database, written before what it announces is done. Who 
 | proposed  | the run's directory is made     | makes it again, the same                              | starting       |
 | starting  | Flower is told to start it      | looks whether somebody conducts it; if not, starts it | running        |
 | running   | a server app conducts it        | goes on to watch                                      | see below      |
-| recording | its model is proposed, the card | proposes the same model again, which changes nothing  | finished       |
-|           | made                            |                                                       |                |
+| recording | its model is proposed, the card | proposes the same model again, which changes nothing  | finished;      |
+|           | made                            |                                                       | failed if none |
+|           |                                 |                                                       | can be made    |
 | finished  | nothing, nor of one that was    | has nothing to do                                     |                |
 |           | refused or has failed           |                                                       |                |
 
@@ -41,6 +42,7 @@ from typing import Any, Final, Protocol
 
 from coordinator.errors import ApprovalsMissing, DirectoryIncomplete, ParticipantRefused
 from coordinator.flower.control import FINISHED, RunStatus
+from coordinator.registry import VERSION_DIGITS
 from coordinator.runs.checkpoint import CheckpointStore
 from coordinator.runs.model_cards import model_card, titles_of
 from coordinator.runs.run_directory import AS_USUAL, ConductSettings, RunDirectory
@@ -48,16 +50,16 @@ from coordinator.runs.run_records import RunRecord, RunRecords, RunState
 from crypto.errors import YurongError
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.hosting.clock import Clock, SystemClock
+from models.hosting.errors import DatabaseUnusable
 from models.wire.app_bundle import release
-from models.wire.plan import MAXIMUM_ATTEMPTS
+from models.wire.plan import MAXIMUM_ATTEMPTS, RunPlan
+from models.wire.setup import MeetRequest
 from models.wire.transport import Refusal
 
 MAXIMUM_RESTARTS: Final = 5
-POLL_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 60.0
 """How long Flower may say that a run goes on that nobody conducts, before it counts as stopped."""
-
-VERSION_DIGITS: Final = 32
 
 HOPELESS: Final = frozenset({"ProtectionUnavailable", "InvalidModelInput", "UntrustedKey", "SignatureInvalid"})
 """Why a participant refuses whatever is asked of it in this run, and in any other attempt of it."""
@@ -116,6 +118,7 @@ class RunKeeper:
         self._restarts = restarts
         self._clock = clock or SystemClock()
         self._silent_since: dict[str, float] = {}
+        self._held_up: dict[str, str] = {}  # by which fault, so that the log has it once
 
     def serve(self, stop: threading.Event, *, poll_seconds: float = POLL_SECONDS) -> None:
         """Keep all runs going until told to stop. What goes wrong with one pass is tried again in the next."""
@@ -127,12 +130,24 @@ class RunKeeper:
             stop.wait(poll_seconds)
 
     def step(self) -> None:
-        """One pass over all open runs; one that is held up, by a SuperLink that is down say, waits for the next."""
+        """One pass over all open runs; one that is held up, by a SuperLink that is down say, waits for the next.
+
+        Whatever holds up one run, a fault of ours even, the others go on.
+        """
         for record in self._records.open():
             try:
                 self._advance(record)
-            except YurongError as fault:
-                _log.warning("run %s waits: %s", record.run_id, fault.message)
+            except Exception as fault:  # noqa: BLE001 - a fault over one run is not the others'
+                self._note(record, fault)
+            else:
+                self._held_up.pop(record.run_id, None)
+
+    def _note(self, record: RunRecord, fault: Exception) -> None:
+        """Say what holds up a run, when that changes. Of what was not expected the text may quote somebody's data."""
+        why = fault.message if isinstance(fault, YurongError) else type(fault).__name__
+        if self._held_up.get(record.run_id) != why:
+            self._held_up[record.run_id] = why
+            _log.warning("run %s waits: %s", record.run_id, why)
 
     def _advance(self, record: RunRecord) -> None:
         match record.state:
@@ -215,17 +230,31 @@ class RunKeeper:
             self._records.change(record, state=RunState.STARTING, restarts=restarts, rounds=rounds, reason=reason)
 
     def _record(self, record: RunRecord) -> None:
-        """Propose the model that came of a run."""
+        """Propose the model that came of a run. One of which no model can be made has failed, and holds up nothing."""
         files = self._files(record)
         result, introduction = files.result(), files.introduction()
         if result is None or introduction is None:
             self._records.change(record, state=RunState.FAILED, reason="its files are gone")
             return
+        try:
+            version = self._propose(record.plan, result, introduction)
+        except DatabaseUnusable:  # it may be better the next time
+            raise
+        except Exception as fault:  # noqa: BLE001 - what a participant said must not stop the bureau, whatever it is
+            why = fault.message if isinstance(fault, YurongError) else type(fault).__name__
+            self._records.change(record, state=RunState.FAILED, reason=f"no model can be made of its result: {why}")
+            _log.error("no model can be made of what run %s has come to: %s", files.run_id, why)
+            return
+        self._records.change(record, state=RunState.FINISHED, reason=None)
+        _log.info("run %s has come to model %s", files.run_id, version)
+
+    def _propose(self, plan: RunPlan, result: Mapping[str, Any], introduction: MeetRequest) -> ModelVersion:
+        """The version of the model that is proposed."""
         manifest = str(result["manifest"]).encode()
         version = ModelVersion(hashlib.sha256(manifest).hexdigest()[:VERSION_DIGITS])
         documents = {ParticipantId(one.participant): one.payload for one in introduction.documents}
         card = model_card(
-            record.plan,
+            plan,
             result,
             version=version,
             titles=titles_of(documents),
@@ -233,8 +262,7 @@ class RunKeeper:
             software={"yurong": release()},
         )
         self._models.propose(version, manifest, card.to_json(), documents)
-        self._records.change(record, state=RunState.FINISHED, reason=None)
-        _log.info("run %s has come to model %s", files.run_id, version)
+        return version
 
     def _may_wait(self, record: RunRecord) -> bool:
         return self._clock.now() < record.created_at + self._settings.approval_seconds

@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
+from coordinator.runs.stated_metrics import read_metrics
 from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.succession import HandOver
 from models.histogram_metrics import ScoreBand
@@ -31,9 +34,8 @@ def model_card(
     limits: tuple[str, ...] = LIMITS,
 ) -> ModelCard:
     """What may be said of the model in public."""
-    metrics = result["metrics"]
-    measured = metrics.get("held_out", metrics["training"])
-    training = metrics["training"]
+    metrics = read_metrics(result["metrics"])
+    measured, training = metrics.measured, metrics.training
     manifest = json.loads(result["manifest"])["blocks"]
     blocks = tuple(
         BlockSummary(
@@ -54,24 +56,21 @@ def model_card(
         blocks=blocks,
         banks=plan.bank_ids,
         training=TrainingSummary(
-            rows=training["rows"],
-            held_out_rows=metrics.get("held_out", {"rows": 0})["rows"],
-            base_rate=training["defaults"] / training["rows"],
+            rows=training.rows,
+            held_out_rows=0 if metrics.held_out is None else metrics.held_out.rows,
+            base_rate=training.defaults / training.rows,
             rounds=len(result["rounds"]),
             objective=float(result["rounds"][-1]["objective"]),
             smoothness=plan.smoothness,
             ridge=plan.ridge,
         ),
         quality=QualitySummary(
-            auc=float(measured["auc"]),
-            ks=float(measured["ks"]),
-            gini=float(measured["gini"]),
-            brier=float(measured["brier"]),
-            # JSON knows no difference between 20 and 20.0; the card's fields do.
-            calibration=tuple(
-                CalibrationRow(**{name: float(value) for name, value in row.items()}) for row in measured["calibration"]
-            ),
-            bands=tuple(ScoreBand(**band) for band in measured["score_bands"]),
+            auc=measured.auc,
+            ks=measured.ks,
+            gini=measured.gini,
+            brier=measured.brier,
+            calibration=tuple(CalibrationRow(**asdict(row)) for row in measured.calibration),
+            bands=tuple(ScoreBand(**asdict(band)) for band in measured.score_bands),
         ),
         scale=PointsScale(),
         limits=limits,

@@ -9,6 +9,7 @@ from typing import Any
 
 from coordinator.runs.checkpoint import Checkpoint
 from coordinator.runs.federation import Federation, again, sum_of_words
+from coordinator.runs.stated_metrics import read_metrics
 from crypto.documents import JsonObject, canonical_json, parse_canonical_json
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
@@ -50,7 +51,9 @@ def _evaluate(federation: Federation, turn: Turn) -> JsonObject:
     conclusions = federation.insist(Step.CONCLUDE, dict.fromkeys(banks, request), Conclusion)
     if len({conclusion.metrics for conclusion in conclusions.values()}) != 1:
         raise PeerError("the banks do not agree on the model's metrics")
-    return parse_canonical_json(conclusions[banks[0]].metrics)
+    metrics = parse_canonical_json(conclusions[banks[0]].metrics)
+    read_metrics(metrics)
+    return metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from coordinator.runs.keeper import MAXIMUM_RESTARTS, SILENT_SECONDS, RunKeeper
 from coordinator.runs.run_directory import ConductSettings, RunDirectory
 from coordinator.runs.run_records import RunRecord, RunRecords, RunState
 from crypto.errors import PeerError
+from models.hosting.errors import DatabaseUnusable
 from models.hosting.storage.database import Database
 from models.model_card import ModelCard
 from models.wire.plan import MAXIMUM_ATTEMPTS, RunPlan
@@ -178,6 +179,67 @@ def test_a_bureau_that_is_killed_at_any_write_ends_with_one_model(
     assert len(bureau.registry.models()) == 1
     assert set(bureau.started) == {"run-killed"}
     assert len(bureau.started) <= 2
+
+
+def without(part: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda metrics: {name: value for name, value in metrics.items() if name != part}
+
+
+SPOILT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "no defaults": without("defaults"),
+    "no area under the curve": without("auc"),
+    "no rows": lambda metrics: metrics | {"rows": 0, "defaults": 0},
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_metrics_that_are_none_fail_their_run_and_no_other(how: str, bureau: Bureau, finished: FinishedRun) -> None:
+    spoilt = {name: SPOILT[how](finished.result["metrics"][name]) for name in ("training", "held_out")}
+
+    def act(directory: Path, run: str) -> None:
+        ends_as(finished)(directory, run)
+        if run == "run-spoilt":
+            RunDirectory.of(directory, run).write_json("result", finished.result | {"metrics": spoilt, "ended_at": ""})
+
+    bureau.act = act
+    for run in ("run-spoilt", "run-sound"):
+        bureau.records.propose(replace(finished.plan, run_id=run))
+        bureau.clock.seconds += 1
+    for _ in range(6):
+        bureau.keeper().step()
+    spoilt_one, sound = bureau.records.all()
+    assert (spoilt_one.state, sound.state) == (RunState.FAILED, RunState.FINISHED)
+    assert "no model can be made" in (spoilt_one.reason or "")
+    assert len(bureau.registry.models()) == 1
+
+
+def test_a_fault_over_one_run_does_not_hold_up_the_others(bureau: Bureau, finished: FinishedRun) -> None:
+    def act(directory: Path, run: str) -> None:
+        if run == "run-faulty":
+            raise RuntimeError("nobody thought of this")
+        ends_as(finished)(directory, run)
+
+    bureau.act = act
+    for run in ("run-faulty", "run-sound"):
+        bureau.records.propose(replace(finished.plan, run_id=run))
+        bureau.clock.seconds += 1
+    for _ in range(6):
+        bureau.keeper().step()
+    assert [record.state for record in bureau.records.all()] == [RunState.STARTING, RunState.FINISHED]
+
+
+def test_a_database_that_is_down_fails_no_run(
+    bureau: Bureau, finished: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise DatabaseUnusable("it is down")
+
+    bureau.act = ends_as(finished)
+    bureau.records.propose(finished.plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelRegistry, "propose", down)
+        assert bureau.passes(6).state is RunState.RECORDING
+    assert bureau.passes(1).state is RunState.FINISHED
 
 
 OUTCOMES: dict[str, tuple[dict[str, Any], RunState, int]] = {
