@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from models.hosting.operation.settings import Count, Seconds
@@ -23,7 +23,17 @@ class DepartmentSettings(ParticipantSettings):
         "after a quiet time. Each takes 4 ms of a core to make and 0.8 kB.",
     )
     obfuscator_low: Count = Field(
-        32, description="When fewer are left they are made at once; until then only in quiet moments."
+        32,
+        validate_default=True,  # a capacity below it may be all that is set
+        description="When fewer are left they are made at once; until then only in quiet moments.",
     )
     obfuscator_idle_seconds: Seconds = Field(1.0, description="A moment is quiet when nobody asked for so long.")
     scoring_threads: Count = Field(2, description="Threads that answer score requests.")
+
+    @field_validator("obfuscator_low")
+    @classmethod
+    def _within_the_capacity(cls, low: int, others: ValidationInfo) -> int:
+        capacity = others.data.get("obfuscator_capacity", low)
+        if low > capacity:
+            raise ValueError(f"{low} is above obfuscator_capacity, which is {capacity}")
+        return low
