@@ -4,7 +4,8 @@
 |-----------------------------------------------------|--------------------------------------------------|
 | a header may be as long as the sender likes         | `header_bytes`                                   |
 | and take as long                                    | `header_seconds` from its first byte             |
-| as many connections as there are descriptors        | `connections`, `connections_of_a_party`          |
+| as many connections as there are descriptors        | `connections`, `connections_of_a_party`; before  |
+|                                                     | the handshake is done, `listener.py`             |
 | a request that is no HTTP gets a line of text       | a problem of RFC 9457                            |
 | an app does not see the caller's certificate        | `scope["extensions"]["yurong.peer_certificate"]["der"]` |
 """
@@ -34,11 +35,15 @@ from models.hosting.https.problems import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a caller may take. `connections_of_a_party`: of those with one and the same certificate."""
+    """What a caller may take. `connections_of_a_party`: of those with one and the same certificate.
+
+    `handshakes`: connections that nobody has shown a certificate on yet.
+    """
 
     header_bytes: int = 16 << 10
     header_seconds: float = 10.0
     handshake_seconds: float = 10.0
+    handshakes: int = 256
     idle_seconds: float = 75.0
     shutdown_seconds: float = 10.0
     connections: int = 1024

@@ -7,9 +7,10 @@
 | bound                             | what happens beyond it                                          |
 |-----------------------------------|-----------------------------------------------------------------|
 | `handshake_seconds`               | the connection is cut                                           |
+| `handshakes`                      | `listener.py`: of those under way the oldest is cut, whoever has opened it |
 | `header_seconds`, `header_bytes`  | `connection.py`: problem `body-too-slow`, `headers-too-large`; cut |
 | `idle_seconds`                    | a connection that waits for its next request is closed          |
-| `connections`, `connections_of_a_party` | problem `too-many-requests`, cut                          |
+| `connections`, `connections_of_a_party` | of pinned parties, after the handshake: problem `too-many-requests`, cut |
 | `shutdown_seconds`                | what is still under way after SIGTERM is broken off             |
 
 Certificates and pins change while the server runs. `changed()` is looked at each second; when its value is another
@@ -37,6 +38,7 @@ from starlette.types import ASGIApp
 
 from models.hosting.errors import ListenRefused
 from models.hosting.https.connection import Connection, Limits
+from models.hosting.https.listener import Listener, listening_sockets
 
 LOOK_TICKS: Final = 10
 """Of a tenth of a second each: how often `changed` is looked at."""
@@ -95,7 +97,7 @@ class _Server(uvicorn.Server):
         self.port = 0
 
     async def startup(self, sockets: object = None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Listen. uvicorn's own would set no bound to a handshake."""
+        """Listen. uvicorn's own would set no bound to handshakes."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             raise ListenRefused("the service could not start", advice="The line before this one in the log says why.")
@@ -103,26 +105,23 @@ class _Server(uvicorn.Server):
         new_connection = functools.partial(
             Connection, self.config, self.server_state, self.lifespan.state, _loop=loop, limits=self._limits
         )
-        tls = self._switch.listening if self._switch else None
-        handshake = self._limits.handshake_seconds if tls else None
         try:
-            server = await loop.create_server(
-                new_connection,
-                self.config.host,
-                self.config.port,
-                ssl=tls,
-                backlog=self.config.backlog,
-                ssl_handshake_timeout=handshake,
-                ssl_shutdown_timeout=handshake,
-            )
+            listening = listening_sockets(self.config.host, self.config.port, self.config.backlog)
         except OSError as error:
             await self.lifespan.shutdown()
             raise ListenRefused(
                 f"{self.config.host}:{self.config.port} cannot be listened on ({type(error).__name__})",
                 advice="See that no other process has the port, and that the address is of this machine.",
             ) from None
-        self.servers = [server]
-        self.port = server.sockets[0].getsockname()[1]
+        listener = Listener(
+            listening,
+            new_connection,
+            tls=self._switch.listening if self._switch else None,
+            handshakes=self._limits.handshakes,
+            handshake_seconds=self._limits.handshake_seconds,
+        )
+        self.servers = [cast(Any, listener)]
+        self.port = listening[0].getsockname()[1]
         self.started = True
         if self._on_ready:
             self._on_ready(self.port)

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from models.hosting.errors import ListenRefused
+from models.hosting.errors import FileRefused, ListenRefused
 from models.hosting.https.connection import Limits
 from models.hosting.https.server import BackgroundServer
 from models.hosting.operation.logs import configure_logs
@@ -44,8 +44,13 @@ def the_only_one(home: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise ListenRefused(f"{home} is being served already", advice="stop that process first") from None
+        except OSError as fault:
+            raise FileRefused(
+                f"{home / SERVED_FILE} cannot be locked ({type(fault).__name__})",
+                advice="a home lies on a disk of this machine",
+            ) from None
         yield
     finally:
         os.close(descriptor)
@@ -57,6 +62,7 @@ class NodeProcess:
     def __init__(self, settings: HostSettings, *, checks: Mapping[str, Check]) -> None:
         configure_logs()
         forbid_core_dumps()
+        allow_connections()
         self.settings = settings
         self.registry = new_registry()
         self.limits = Limits(shutdown_seconds=settings.shutdown_seconds)
@@ -113,3 +119,9 @@ def forbid_core_dumps() -> None:
     # One byte is too little for a dump, and keeps Linux from handing one to a program, which nought does not.
     limit = min(1, hardest) if hardest != resource.RLIM_INFINITY else 1
     resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
+
+
+def allow_connections() -> None:
+    """Let this process, and those that it starts, have as many descriptors as it may: connections are some."""
+    _, hardest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hardest, hardest))
