@@ -41,7 +41,9 @@ class HostSettings(BaseSettings):
     )
     operations_port: Port = Field(9443, description="Port of that listener.")
     shutdown_seconds: Seconds = Field(
-        10.0, description="How long requests under way may take to finish when the node is stopped."
+        10.0,
+        description="How long requests under way may take to finish when the node is stopped. "
+        "systemd and compose wait for a minute in all, as deploy/ has it: raise theirs with this.",
     )
 
     @classmethod
