@@ -24,10 +24,11 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from crypto.identifiers import Role, RunId
 from models.hosting.trust.passphrase import read_passphrase
@@ -45,6 +46,10 @@ from participants.runs.run import Run
 from participants.runs.run_store import RunStore
 from participants.runs.setup_answers import SETUP_STEPS, SetupAnswers
 from participants.workers import shared_workers
+
+_USES_FEATURES: Final = frozenset({Step.BIN_DEPARTMENT, Step.BIN_BANK})
+_SIDES_KEPT: Final = 2
+"""Each holds a whole table of records: one run and the one after it."""
 
 
 class Side(Protocol):
@@ -66,7 +71,7 @@ class Node:
         self._identity = home.identity()
         self._ledger = FileLedger(home.directory / "ledger")
         self._approvals = Approvals.open(home)
-        self._sides: dict[RunId, Side] = {}
+        self._sides: OrderedDict[RunId, Side] = OrderedDict()
 
     @classmethod
     def open(cls, directory: Path) -> Node:
@@ -101,7 +106,13 @@ class Node:
             if step not in SETUP_STEPS:
                 return side.answer(request).encode()
             answers = SetupAnswers(RunStore(self.home.directory / "runs", run_id))
-            return answers.answer(step, body, lambda: side.answer(request).encode())
+            return answers.answer(step, body, lambda: self._take(step, side, request))
+
+    def _take(self, step: Step, side: Side, request: WireMessage) -> bytes:
+        """Take a step of a set-up that was not answered before."""
+        if step in _USES_FEATURES:
+            self._approvals.require_same_features(run_of(request))
+        return side.answer(request).encode()
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -118,4 +129,7 @@ class Node:
             run = Run(self.home, self._identity, self._ledger, run_id)
             side = BankSide if self.home.role is Role.BANK else DepartmentSide
             self._sides[run_id] = side(run, shared_workers())
+        self._sides.move_to_end(run_id)
+        while len(self._sides) > _SIDES_KEPT:
+            self._sides.popitem(last=False)
         return self._sides[run_id]

@@ -1,14 +1,14 @@
 """Which runs a participant takes part in without asking a person: `approval.toml` in its home.
 
 Without the file every run waits for the operator. A run that would use a feature that is never to be used is refused,
-whoever approves it. So while there is a file that cannot be used, nobody approves anything and no attempt is begun;
-where pending runs are shown it says why.
+whoever approves it. So while there is a file that cannot be used, or that names a feature which the contract does not
+know, nobody approves anything and no attempt is begun; where pending runs are shown it says why.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from crypto.identifiers import ParticipantId
 from models.hosting.storage.files import private_file
 from models.wire.plan import RunPlan
 from participants.errors import PolicyRefused
+from participants.records.contract import Item
 
 POLICY_FILE: Final = "approval.toml"
 ANY: Final = "any"
@@ -47,6 +48,7 @@ maximum_parameters = 400
 maximum_runs_in_30_days = 2
 
 # Features of this participant's contract that no run may use. A run that would use one is refused.
+# While a name in here is none of the contract's items, nothing is approved: it may be misspelt.
 features_never_used = []
 """
 
@@ -105,12 +107,13 @@ class ApprovalPolicy:
                 raise _refused(f'`{name}` is a list of texts or "{ANY}"')
         return cls(keys)
 
-    def opinion(
-        self, plan: RunPlan, *, me: ParticipantId, features: Iterable[str], approved_in_30_days: int
-    ) -> Opinion:
-        """What this policy says to a plan that would use `features` of this participant."""
-        if forbidden := self.forbidden(features):
+    def opinion(self, plan: RunPlan, *, me: ParticipantId, items: Sequence[Item], approved_in_30_days: int) -> Opinion:
+        """What this policy says to a plan that would use the features among `items`, all of this participant's."""
+        if forbidden := [item.name for item in items if item.feature and item.name in self.keys.features_never_used]:
             return Opinion(Verdict.REFUSE, (f"it would use {', '.join(forbidden)}, which no run may use",))
+        if unknown := sorted(set(self.keys.features_never_used) - {item.name for item in items}):
+            reason = f"{POLICY_FILE} names {', '.join(unknown)} as never used, which the data contract does not know"
+            return Opinion(Verdict.WAIT, (reason,))
         keys, reasons = self.keys, []
         if not _allowed(keys.purposes, [plan.purpose]):
             reasons.append("its purpose is not one of the policy's")
@@ -126,10 +129,6 @@ class ApprovalPolicy:
         if approved_in_30_days >= keys.maximum_runs_in_30_days:
             reasons.append(f"{approved_in_30_days} runs were approved in {DAYS} days already")
         return Opinion(Verdict.ASK, tuple(reasons)) if reasons else Opinion(Verdict.APPROVE)
-
-    def forbidden(self, features: Iterable[str]) -> tuple[str, ...]:
-        """Those of these features that no run may use."""
-        return tuple(name for name in features if name in self.keys.features_never_used)
 
 
 def write_template(home: Path) -> None:

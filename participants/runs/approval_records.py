@@ -28,7 +28,7 @@ class ApprovalRecord:
     """One run that was proposed. Times are seconds since 1970.
 
     `proposal`: its plan, encoded, as of its first attempt. `attempts`: the number of the last attempt that was begun
-    here; 0 if none was.
+    here; 0 if none was. `features`: digest of the features that it was decided about; None if they could not be read.
     """
 
     run_id: RunId
@@ -39,6 +39,7 @@ class ApprovalRecord:
     decided_by: str | None = None
     reason: str | None = None
     attempts: int = 0
+    features: bytes | None = None
 
     @property
     def plan(self) -> RunPlan:
@@ -101,6 +102,7 @@ def _values(record: ApprovalRecord) -> dict[str, object]:
         "decided_by": record.decided_by,
         "reason": record.reason,
         "attempts": record.attempts,
+        "features": record.features,
     }
 
 
@@ -115,4 +117,5 @@ def _record(row: Row[tuple[object, ...]]) -> ApprovalRecord:
         decided_by=values["decided_by"],
         reason=values["reason"],
         attempts=values["attempts"],
+        features=None if values["features"] is None else bytes(values["features"]),
     )

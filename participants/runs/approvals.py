@@ -10,6 +10,9 @@ other is begun. So people are not asked again because a set-up failed, and no ap
 | pending  | `ApprovalPending`, until somebody decides    | `ApprovalPending`               |
 | approved | begun                                        | answered, in the attempt begun  |
 | refused  | `RunRefused`                                 | `RunRefused`                    |
+
+It covers the features that were shown, too: if the data contract's are others when an attempt is begun, the run is
+pending again; if they are others when it comes to binning, that step is refused.
 """
 
 from __future__ import annotations
@@ -25,13 +28,13 @@ from participants.clock import Clock, SystemClock
 from participants.errors import ApprovalPending, ApprovalRefused, ContractRefused, PolicyRefused, RunRefused
 from participants.home import Home
 from participants.node_database import open_node_database
-from participants.records.contract import Item
+from participants.records.contract import DataContract
 from participants.records.records import Records
 from participants.runs.approval_policy import DAYS, ApprovalPolicy, Opinion, Verdict
 from participants.runs.approval_records import ApprovalRecord, ApprovalRecords, ApprovalState
 from participants.runs.run import check_plan
 from participants.runs.run_costs import came_to_rounds, cost_of
-from participants.runs.run_summary import RunSummary, conditions_of, exposure_of, parties_of
+from participants.runs.run_summary import RunSummary, conditions_of, exposure_of, features_digest, parties_of
 
 POLICY: Final = "policy"
 MAXIMUM_PENDING: Final = 100
@@ -65,9 +68,11 @@ class Approvals:
     def show(self, run_id: str) -> RunSummary:
         """What there is to know of a run before deciding; raises `ApprovalRefused` for one that was not proposed."""
         record = self._known(run_id)
-        plan, features = record.plan, self._features() or ()
+        plan, contract = record.plan, self._contract()
         parties = parties_of(plan, self._home)
         warnings = [f"{one.participant_id} is not pinned here" for one in parties if not one.fingerprint]
+        if contract is None:
+            warnings.append("the data contract cannot be read: which features would be used is not known")
         if record.state is ApprovalState.PENDING:
             warnings += [f"not by the policy: {text}" for text in self._opinion(plan).reasons]
         before = cost_of(self._home.directory / "runs", self._begun(besides=record.run_id))
@@ -78,7 +83,7 @@ class Approvals:
             reason=record.reason or "",
             plan=plan,
             parties=parties,
-            features=features,
+            features=contract.features if contract else (),
             conditions=conditions_of(plan),
             exposure=exposure_of(plan, self._home, before),
             warnings=tuple(warnings),
@@ -93,7 +98,8 @@ class Approvals:
         if opinion.verdict in {Verdict.REFUSE, Verdict.WAIT}:
             raise ApprovalRefused(f"this run cannot be approved: {'; '.join(opinion.reasons)}")
         if record.state is ApprovalState.PENDING:
-            self._decide(record, record.decided(ApprovalState.APPROVED, by=_named(by), at=self._clock.now()))
+            approved = record.decided(ApprovalState.APPROVED, by=_named(by), at=self._clock.now())
+            self._decide(record, replace(approved, features=self._features_digest()))
 
     def refuse(self, run_id: str, by: str, reason: str) -> None:
         """Take no part in a run, or no further part; nobody but this participant learns the reason."""
@@ -111,6 +117,8 @@ class Approvals:
         record = self._records.get(run_id) or self._propose(plan.proposal())
         if record.proposal != plan.proposal().encode():
             raise PeerError("this run already has another plan")
+        if attempt != record.attempts:
+            record = self._asked_again_if_others_are_used(record)
         if record.state is ApprovalState.PENDING:
             record = self._by_policy(record)
         elif record.state is ApprovalState.APPROVED:
@@ -131,13 +139,31 @@ class Approvals:
                 "this is not the attempt of the run that was begun here", advice="the bureau begins a new attempt"
             )
 
+    def require_same_features(self, run_id: RunId) -> None:
+        """Refuse to make the block of a run of other features than were approved."""
+        record = self._records.get(attempt_of(run_id)[0])
+        if record is None or record.features != self._features_digest():
+            raise ApprovalPending(
+                "the data contract has other features than when this run was approved",
+                advice="begin a new attempt of the run, and approve it again",
+            )
+
+    def _asked_again_if_others_are_used(self, record: ApprovalRecord) -> ApprovalRecord:
+        if record.state is not ApprovalState.APPROVED or record.features == self._features_digest():
+            return record
+        pending = replace(record, state=ApprovalState.PENDING, decided_at=None, decided_by=None, reason=None)
+        self._decide(record, pending)
+        return pending
+
     def _require_allowed(self, plan: RunPlan) -> None:
         """Hold a run that was approved before to what no run may use."""
-        verdict = self._opinion(plan).verdict
-        if verdict is Verdict.REFUSE:
+        opinion = self._opinion(plan)
+        if opinion.verdict is Verdict.REFUSE:
             raise RunRefused("this run would use what no run may use", advice="see approval.toml")
-        if verdict is Verdict.WAIT:
-            raise ApprovalPending("what no run may use cannot be read here", advice="correct approval.toml")
+        if opinion.verdict is Verdict.WAIT:
+            raise ApprovalPending(
+                f"what no run may use is not known here: {'; '.join(opinion.reasons)}", advice="correct approval.toml"
+            )
 
     def _propose(self, proposal: RunPlan) -> ApprovalRecord:
         if self._records.count(ApprovalState.PENDING) >= MAXIMUM_PENDING:
@@ -162,6 +188,7 @@ class Approvals:
             at=self._clock.now(),
             reason="; ".join(opinion.reasons) or None,
         )
+        decided = replace(decided, features=self._features_digest())
         self._decide(record, decided)
         return decided
 
@@ -195,23 +222,27 @@ class Approvals:
             return Opinion(Verdict.WAIT, (fault.message,))
         if policy is None:
             return Opinion(Verdict.ASK, ("there is none",))
-        features = self._features()
-        if features is None and policy.keys.features_never_used:
+        contract = self._contract()
+        if contract is None and policy.keys.features_never_used:
             return Opinion(Verdict.WAIT, ("the data contract cannot be read",))
         since = self._clock.now() - DAYS * _DAY_SECONDS
         return policy.opinion(
             plan,
             me=self._home.participant_id,
-            features=[item.name for item in features or ()],
+            items=contract.items if contract else (),
             approved_in_30_days=self._records.count(ApprovalState.APPROVED, decided_since=since),
         )
 
-    def _features(self) -> tuple[Item, ...] | None:
-        """The features that a run would use: those of the contract. None if it cannot be read."""
+    def _contract(self) -> DataContract | None:
+        """The data contract, whose features a run would use; None if it cannot be read."""
         try:
-            return Records(self._home.directory / "data").contract.features
+            return Records(self._home.directory / "data").contract
         except ContractRefused:
             return None
+
+    def _features_digest(self) -> bytes | None:
+        contract = self._contract()
+        return None if contract is None else features_digest(contract.features)
 
     def _begun(self, *, besides: RunId) -> list[RunId]:
         return [

@@ -23,5 +23,6 @@ def approvals_table(metadata: MetaData) -> Table:
         Column("decided_by", Text),  # the operator, or the policy
         Column("reason", Text),  # of a refusal
         Column("attempts", Integer, nullable=False, server_default="0"),  # the last one that was begun here
+        Column("features", LargeBinary(32)),  # SHA-256 of those that the decision was about
         CheckConstraint("state IN ('pending', 'approved', 'refused')", name="state"),
     )

@@ -5,6 +5,8 @@ The figures are upper bounds that the plan implies; `docs/threat-model.md` says 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,6 +87,11 @@ class RunSummary:
         if cost.rounds_answered:
             found.append(f"  rounds whose sums banks have seen: {cost.rounds_answered}")
         return [*found, *(f"Warning: {text}" for text in self.warnings)]
+
+
+def features_digest(features: Sequence[Item]) -> bytes:
+    """SHA-256 of the features that an operator is shown: a run that was approved may use these and no others."""
+    return hashlib.sha256(repr([(item.name, item.title, item.type.value) for item in features]).encode()).digest()
 
 
 def parties_of(plan: RunPlan, home: Home) -> tuple[Party, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crypto.errors import MalformedMessage, PeerError, ProtectionUnavailable
-from crypto.identifiers import ParticipantId, Role
+from crypto.identifiers import ParticipantId, Role, RunId
 from participants.home import Home
 from participants.node import Node
 from simulations.founding import FoundedFederation
@@ -46,3 +46,12 @@ def test_the_node_of_a_sealed_home_opens_with_the_passphrase_of_the_environment(
     monkeypatch.setenv("YURONG_PASSPHRASE", "six words at random")
     assert Node.open(home).home.participant_id == "tax"
     Node.forget(home)
+
+
+def test_a_node_keeps_the_last_two_runs_warm_and_no_more(federation: FoundedFederation) -> None:
+    node = Node(Home.open(next(iter(federation.homes.values()))))
+    for number in range(4):
+        side = node._side(RunId(f"run-{number}"))
+        assert node._side(RunId(f"run-{number}")) is side
+    assert list(node._sides) == ["run-2", "run-3"]
+    node.close()

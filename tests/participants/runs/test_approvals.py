@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -326,6 +327,88 @@ def test_a_run_that_no_approval_allows_is_not_begun_because_the_policy_was_spoil
     approvals.admit(PLAN)
 
 
+def with_features(home: Home, *names: str) -> None:
+    """Put a contract into a home whose features these are."""
+    items = tuple(Item(name=name, title=name, type=ItemType.NUMBER, feature=True) for name in names)
+    category = Category(name="facts", title="Facts", items=items)
+    Records.create(
+        home.directory / "data", DataContract(holder=home.participant_id, title="facts", categories=(category,))
+    )
+
+
+@pytest.fixture
+def contract(homes: dict[str, Home]) -> Iterator[Path]:
+    """The contract of the department; put back after the test."""
+    path = homes["tax"].directory / "data" / "contract.toml"
+    before = path.read_bytes()
+    yield path
+    path.write_bytes(before)
+
+
+def test_a_name_that_the_contract_does_not_know_protects_nothing_and_so_nothing_is_approved(
+    approvals: Approvals, homes: dict[str, Home]
+) -> None:
+    home = homes["tax"]
+    write_policy(home, features_never_used=["lats"])
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN)
+    assert any("lats" in text and "does not know" in text for text in approvals.show("run-1").warnings)
+    with pytest.raises(ApprovalRefused, match="lats"):
+        approvals.approve("run-1", by="Ms Liu")
+    (home.directory / POLICY_FILE).unlink()
+    approvals.approve("run-1", by="Ms Liu")
+    write_policy(home, features_never_used=["lats"])
+    with pytest.raises(ApprovalPending, match="lats"):
+        approvals.admit(PLAN)
+    write_policy(home)
+    approvals.admit(PLAN)
+
+
+def test_an_item_that_is_no_feature_may_be_named_as_never_used(
+    approvals: Approvals, homes: dict[str, Home], contract: Path
+) -> None:
+    contract.write_text(contract.read_text().replace("feature = true", "feature = false"))
+    write_policy(homes["tax"], features_never_used=["late"])
+    approvals.admit(PLAN)
+
+
+def test_who_decides_is_told_that_the_contract_cannot_be_read(approvals: Approvals, contract: Path) -> None:
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN)
+    contract.write_text("[")
+    assert any("contract cannot be read" in text for text in approvals.show("run-1").warnings)
+
+
+def test_an_approval_is_of_the_features_that_were_shown(
+    approvals: Approvals, homes: dict[str, Home], contract: Path
+) -> None:
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN)
+    approvals.approve("run-1", by="Ms Liu")
+    with_features(homes["tax"], "late", "salary")
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN)
+    assert [record.run_id for record in approvals.pending()] == ["run-1"]
+    approvals.approve("run-1", by="Ms Liu")
+    approvals.admit(PLAN)
+    with_features(homes["tax"], "late", "salary", "debts")
+    approvals.admit(PLAN)  # begun before; what it comes to is checked when it is binned
+    with pytest.raises(ApprovalPending, match="other features"):
+        approvals.require_same_features(PLAN.run)
+    with pytest.raises(ApprovalPending):
+        approvals.admit(PLAN.as_attempt(2))
+    assert contract.exists()
+
+
+def test_a_policy_decides_anew_on_other_features(approvals: Approvals, homes: dict[str, Home], contract: Path) -> None:
+    write_policy(homes["tax"], features_never_used=["late"])
+    contract.write_text(contract.read_text().replace("feature = true", "feature = false"))
+    approvals.admit(PLAN)
+    contract.write_text(contract.read_text().replace("feature = false", "feature = true"))
+    with pytest.raises(RunRefused):
+        approvals.admit(PLAN.as_attempt(2))
+
+
 def test_a_policy_without_a_key_is_refused(homes: dict[str, Home]) -> None:
     path = homes["tax"].directory / POLICY_FILE
     path.write_text("purposes = []")
@@ -352,6 +435,21 @@ def test_a_node_answers_nothing_of_a_run_before_it_is_approved(homes: dict[str, 
         assert not (home.directory / "runs" / PLAN.run_id).exists()
         approvals.approve("run-1", by="Ms Liu")
         assert JoinReply.decode(node.handle(Step.JOIN, request)).document
+
+
+def test_a_node_makes_no_block_of_other_features_than_were_approved(
+    homes: dict[str, Home], approvals: Approvals, contract: Path
+) -> None:
+    home, plan = homes["tax"], replace(PLAN, run_id="run-bin")
+    with closing(Node(home)) as node:
+        with pytest.raises(ApprovalPending):
+            approvals.admit(plan)
+        approvals.approve("run-bin", by="Ms Liu")
+        node.handle(Step.JOIN, JoinRequest(plan=plan.encode()).encode())
+        with_features(home, "late", "salary")
+        with pytest.raises(ApprovalPending, match="other features"):
+            node.handle(Step.BIN_DEPARTMENT, BinRequest(run_id=plan.run_id).encode())
+    assert contract.exists()
 
 
 @pytest.mark.parametrize(

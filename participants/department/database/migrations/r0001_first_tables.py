@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("decided_by", sa.Text()),
         sa.Column("reason", sa.Text()),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("features", sa.LargeBinary(32)),
         sa.CheckConstraint("state IN ('pending', 'approved', 'refused')", name=op.f("ck_approvals_state")),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_approvals")),
     )
