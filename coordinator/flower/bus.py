@@ -6,6 +6,9 @@ ways: all replies, `ParticipantRefused` as soon as one answers with an error cod
 partial replies. A request that arrives twice is answered from the participant's stored reply
 (`participants/flower/replies.py`), so sending again is safe.
 
+Which node a name stands for is looked up at each sending: a participant that has rotated its keys, or was admitted
+anew, is another node of Flower's than before. To one that is not connected is sent where it was last.
+
 Replies are matched to requests by the id of the message they reply to, and by nothing else: for an error that the
 carrier reports about a node that is gone, the sender's node id is the carrier's own.
 """
@@ -17,7 +20,9 @@ from typing import Final, Protocol
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
+from flwr.supercore.constant import NodeStatus
 
 from coordinator.errors import DirectoryIncomplete, LossReason, ParticipantRefused, ParticipantsLost
 from coordinator.flower.pauses import shorten_object_backoff
@@ -84,10 +89,10 @@ class Poll:
 class Bus:
     """Sends one step to several participants and collects their answers.
 
-    `directory`: node id by participant. `attempts`: how often a request is sent at most within a call's deadline.
-    `poll_seconds`: the longest pause between two looks for replies. `retry_seconds`: the pause before a request is sent
-    again after the carrier reported a failure (a request that stays unanswered is sent again after
-    deadline / attempts).
+    `directory`: node id by participant, as far as known; who is connected is looked up. `attempts`: how often a request
+    is sent at most within a call's deadline. `poll_seconds`: the longest pause between two looks for replies.
+    `retry_seconds`: the pause before a request is sent again after the carrier reported a failure (a request that stays
+    unanswered is sent again after deadline / attempts).
     """
 
     def __init__(
@@ -119,8 +124,8 @@ class Bus:
         """Send `requests` and return every participant's answer.
 
         The same body object sent to several participants is uploaded once. `request_id` names this request for good:
-        another request needs another id. Raises `DirectoryIncomplete` before anything is sent, `ParticipantRefused`,
-        `ParticipantsLost`, and `TransportRefused` for a body that is too large.
+        another request needs another id. Raises `DirectoryIncomplete`, before anything is sent, for one that was never
+        connected, `ParticipantRefused`, `ParticipantsLost`, and `TransportRefused` for a body that is too large.
         """
         call = self._exchange(kind, requests, deadline_seconds, request_id, refusals=None)
         if call.waiting:
@@ -135,7 +140,7 @@ class Bus:
         deadline_seconds: float,
         request_id: RequestId,
     ) -> Poll:
-        """As `call`, and hear everybody out: no refusal and no loss ends it."""
+        """As `call`, and hear everybody out: no refusal and no loss ends it, nor one that never was connected."""
         refusals: dict[ParticipantId, str] = {}
         call = self._exchange(kind, requests, deadline_seconds, request_id, refusals=refusals)
         return Poll(replies=dict(call.replies), refusals=refusals, lost=_reasons(call))
@@ -143,8 +148,8 @@ class Bus:
     def wait_for(self, names: Iterable[ParticipantId], *, seconds: float) -> None:
         """Wait until all these are connected, or not any longer."""
         ends_at = self._clock.monotonic() + seconds
-        wanted = {self._directory[name] for name in names}
-        while wanted - {node.node_id for node in self._grid.get_nodes()} and self._clock.monotonic() < ends_at:
+        wanted = set(names)
+        while wanted - connected(self._grid).keys() and self._clock.monotonic() < ends_at:
             self._clock.sleep(self._poll_seconds)
 
     def _exchange(
@@ -158,8 +163,6 @@ class Bus:
     ) -> _Call:
         """Send, collect and send again; who is still waited for in the end is lost."""
         header = RequestHeader(kind=kind, request_id=request_id)
-        if missing := set(requests) - set(self._directory):
-            raise DirectoryIncomplete(missing)
         ends_at = self._clock.monotonic() + deadline_seconds
         call = _Call(header, _records(header, requests), ends_at, set(requests), refusals=refusals)
         for attempt in range(self._attempts):
@@ -171,13 +174,17 @@ class Bus:
         return call
 
     def _send(self, call: _Call) -> None:
-        receivers = sorted(call.waiting)
+        self._directory |= connected(self._grid)
+        absent = call.waiting - self._directory.keys()
+        if absent and call.refusals is None:
+            raise DirectoryIncomplete(absent)
+        receivers = sorted(call.waiting - absent)
         ttl = max(1.0, call.ends_at - self._clock.monotonic())
         messages = [
             Message(call.records[name], self._directory[name], transport.MESSAGE_TYPE, ttl=ttl) for name in receivers
         ]
-        ids = list(self._grid.push_messages(messages))
-        call.failing = {}
+        ids = list(self._grid.push_messages(messages)) if messages else []
+        call.failing = dict.fromkeys(absent, LossReason.UNAVAILABLE)
         for index, name in enumerate(receivers):
             # Flower answers None, or with a shorter list, for what it did not take.
             if index < len(ids) and ids[index]:
@@ -268,6 +275,19 @@ def _read(content: RecordDict) -> tuple[ReplyHeader, bytes]:
     return ReplyHeader.parse(dict(header)), data
 
 
+def connected(grid: Grid) -> dict[ParticipantId, int]:
+    """The node ids of all participants that are connected, by the names under which their keys were registered.
+
+    While keys are rotated a name may have two nodes: the one that was started last speaks for it.
+    """
+    nodes = sorted(grid.get_nodes(), key=_how_new)
+    return {ParticipantId(node.name): node.node_id for node in nodes if node.status != NodeStatus.OFFLINE}
+
+
+def _how_new(node: NodeInfo) -> tuple[str, str, int]:
+    return node.last_activated_at, node.registered_at, node.node_id
+
+
 def find_participants(
     grid: Grid,
     expected: set[ParticipantId],
@@ -278,12 +298,12 @@ def find_participants(
 ) -> dict[ParticipantId, int]:
     """Wait until all `expected` participants are connected and return their node ids.
 
-    Names are those under which the nodes' keys were registered. Raises `DirectoryIncomplete`.
+    Raises `DirectoryIncomplete`.
     """
     time_source: Clock = clock or SystemClock()
     ends_at = time_source.monotonic() + deadline_seconds
     while True:
-        nodes = {ParticipantId(node.name): node.node_id for node in grid.get_nodes()}
+        nodes = connected(grid)
         missing = expected - set(nodes)
         if not missing:
             return {name: nodes[name] for name in sorted(expected)}

@@ -102,11 +102,11 @@ def _conduct(grid: Grid, files: RunDirectory, *, resume: bool) -> dict[str, Any]
 
 
 def _conductor(grid: Grid, files: RunDirectory, plan: RunPlan, settings: ConductSettings, watch: Watch) -> Conductor:
-    wait = max(CONNECT_SECONDS, settings.patience_seconds)
-    nodes = find_participants(grid, {*plan.department_ids, *plan.bank_ids}, deadline_seconds=wait)
-    return Conductor(
-        bus=Bus(grid, nodes), directory=files.directory, clock=SystemClock(), watch=watch, settings=settings
-    )
+    if settings.approval_seconds == 0.0 or files.introduction() is not None:
+        wait = max(CONNECT_SECONDS, settings.patience_seconds)
+        find_participants(grid, {*plan.department_ids, *plan.bank_ids}, deadline_seconds=wait)
+    # Else the plan goes to whoever is there: people may look at it while others are waited for (`setup.gather`).
+    return Conductor(bus=Bus(grid, {}), directory=files.directory, clock=SystemClock(), watch=watch, settings=settings)
 
 
 def _bureau_directory() -> Path:

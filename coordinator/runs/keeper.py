@@ -25,7 +25,8 @@ What a run that stopped becomes, by why it did (`failure` in its directory; noth
 |----------------------------------------------------------|---------------------------------------------------------|
 | a participant wants no part in it                        | refused                                                 |
 | too little protection, bad data, nobody approved in time | failed                                                  |
-| participants are not connected                           | starting, for as long as approvals may take             |
+| participants are not connected                           | starting, for as long as approvals may take; then,      |
+|                                                          | unless all have been introduced, failed                 |
 | a refusal in the set-up for any other reason             | starting as the next attempt; after the last, failed    |
 | anything else: killed, lost, refused in training         | starting again, from where it stopped; a bounded number |
 |                                                          | of times without a finished round in between            |
@@ -40,7 +41,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from coordinator.errors import ApprovalsMissing, DirectoryIncomplete, ParticipantRefused
+from coordinator.errors import ApprovalsMissing, DirectoryIncomplete, ParticipantRefused, ParticipantsLost
 from coordinator.flower.control import FINISHED, RunStatus
 from coordinator.registry import VERSION_DIGITS
 from coordinator.runs.checkpoint import CheckpointStore
@@ -63,6 +64,9 @@ SILENT_SECONDS: Final = 60.0
 
 HOPELESS: Final = frozenset({"ProtectionUnavailable", "InvalidModelInput", "UntrustedKey", "SignatureInvalid"})
 """Why a participant refuses whatever is asked of it in this run, and in any other attempt of it."""
+
+ABSENT: Final = frozenset({DirectoryIncomplete.__name__, ParticipantsLost.__name__})
+"""How a run ends for which somebody was waited for in vain."""
 
 _log = logging.getLogger("yurong.runs")
 
@@ -219,6 +223,8 @@ class RunKeeper:
             self._records.change(record, state=RunState.FAILED, reason=reason)
         elif failure["error"] == DirectoryIncomplete.__name__ and self._may_wait(record):
             self._records.change(record, state=RunState.STARTING, reason=reason)
+        elif failure["error"] in ABSENT and files.introduction() is None and not self._may_wait(record):
+            self._records.change(record, state=RunState.FAILED, reason=reason)
         elif in_setup and failure["error"] == ParticipantRefused.__name__:
             if record.attempt >= MAXIMUM_ATTEMPTS:
                 self._records.change(record, state=RunState.FAILED, reason=reason)

@@ -47,6 +47,7 @@ class ScriptedGrid(Grid):
     replies: dict[str, Message] = field(default_factory=dict)
     unknown: set[int] = field(default_factory=set)
     nodes: dict[float, list[str]] = field(default_factory=dict)
+    others: dict[float, list[NodeInfo]] = field(default_factory=dict)  # who is connected instead, from when on
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         ids = []
@@ -65,6 +66,8 @@ class ScriptedGrid(Grid):
         return [self.replies.pop(one) for one in list(message_ids) if one in self.replies]
 
     def get_nodes(self) -> Iterable[NodeInfo]:
+        if since := max((since for since in self.others if self.clock.now >= since), default=0.0):
+            return self.others[since]
         names = [name for since, some in self.nodes.items() if self.clock.now >= since for name in some]
         return [NodeInfo(node_id=10 + number, name=name) for number, name in enumerate(names)]
 
@@ -269,6 +272,47 @@ def test_a_participant_that_was_lost_is_waited_for_and_no_longer_than_told() -> 
     assert 103.0 <= clock.now < 104.0
     bus.wait_for({BANK}, seconds=60)
     assert 163.0 <= clock.now < 164.0
+
+
+def node(name: str, node_id: int, *, activated: str = "", status: str = "online") -> NodeInfo:
+    return NodeInfo(node_id=node_id, name=name, last_activated_at=activated, status=status)
+
+
+def test_a_participant_that_comes_back_as_another_node_is_asked_there() -> None:
+    bus, grid, clock = make_bus(lambda request, _: answer(request) if request.metadata.dst_node_id != 11 else None)
+    grid.others = {110.0: [node("courts", 12)], 115.0: [node("courts", 12), node("tax", 99)]}
+    assert set(call(bus)) == {TAX, COURTS}
+    assert [message.metadata.dst_node_id for message in grid.pushed] == [12, 11, 99]
+    clock.now = 110.0
+    bus.wait_for({TAX}, seconds=60)
+    assert 115.0 <= clock.now < 116.0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_nodes_of_one_name_the_one_that_was_started_last_is_asked(order: int) -> None:
+    bus, grid, _ = make_bus(lambda request, _: answer(request))
+    grid.others = {
+        1.0: [
+            node("tax", 21, activated="2026-11-23T10:00:00+00:00"),
+            node("tax", 20, activated="2026-11-23T11:00:00+00:00"),
+            node("tax", 22, activated="2026-11-23T12:00:00+00:00", status="offline"),
+        ][::order]
+    }
+    call(bus, TAX)
+    assert [message.metadata.dst_node_id for message in grid.pushed] == [20]
+    assert find_participants(grid, {TAX}, deadline_seconds=1, clock=grid.clock) == {TAX: 20}
+
+
+def test_a_poll_asks_whoever_is_there_and_names_who_is_not() -> None:
+    clock = TestClock()
+    grid = ScriptedGrid(lambda request, _: answer(request), clock, nodes={0.0: ["tax"]})
+    bus = Bus(grid, {}, clock=clock)
+    said = bus.poll("join", dict.fromkeys((TAX, BANK), b"plan"), deadline_seconds=60, request_id=REQUEST)
+    assert (said.replies, said.lost) == ({TAX: b"answer"}, {BANK: LossReason.UNAVAILABLE})
+    assert clock.now < 103.0
+    grid.pushed.clear()
+    said = bus.poll("join", {BANK: b"plan"}, deadline_seconds=60, request_id=REQUEST)
+    assert (said.lost, grid.pushed) == ({BANK: LossReason.UNAVAILABLE}, [])
 
 
 def test_a_poll_hears_everybody_out() -> None:

@@ -13,13 +13,16 @@ import pytest
 
 from coordinator.database import SCHEMA
 from coordinator.errors import LinkFailed
+from coordinator.flower import server_app
 from coordinator.flower.control import FINISHED, RunStatus
 from coordinator.flower.server_app import conduct_of_bureau
 from coordinator.registry import ModelRegistry, ModelState
+from coordinator.runs import setup
 from coordinator.runs.keeper import MAXIMUM_RESTARTS, SILENT_SECONDS, RunKeeper
 from coordinator.runs.run_directory import ConductSettings, RunDirectory
 from coordinator.runs.run_records import RunRecord, RunRecords, RunState
 from crypto.errors import PeerError
+from crypto.identifiers import ParticipantId
 from models.hosting.errors import DatabaseUnusable
 from models.hosting.storage.database import Database
 from models.model_card import ModelCard
@@ -141,6 +144,31 @@ def test_a_run_is_conducted_and_its_model_is_proposed(
     result = files.result()
     assert result is not None
     assert result["scores"] == {}
+
+
+def test_the_plan_goes_to_whoever_is_there_while_another_is_waited_for(
+    tmp_path: Path, federation: FoundedFederation, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land, asked = ParticipantId("land"), set[str]()
+    monkeypatch.setattr(setup, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(server_app, "CONNECT_SECONDS", 0.1)
+    files = RunDirectory.of(tmp_path, plan.run_id)
+    files.write_plan(plan, ConductSettings(approval_seconds=60.0, score_applicants=False))
+    add_progress = RunDirectory.add_progress
+
+    def arrive(files: RunDirectory, line: str) -> None:
+        add_progress(files, line)
+        if '"lost":{"land":' in line and not asked:
+            asked.update(recorded)
+            grid.revive(land)
+
+    recorded: list[str] = []
+    monkeypatch.setattr(RunDirectory, "add_progress", arrive)
+    with LocalGrid(federation.homes, recorder=lambda _s, to, _k, _p, _n: recorded.append(to)) as grid:
+        grid.kill(land)
+        conduct_of_bureau(grid, {"run": plan.run_id, "resume": True}, tmp_path)
+    assert {*federation.departments, *federation.banks} - {land} <= asked
+    assert files.result() is not None
 
 
 @pytest.mark.parametrize("moment", range(20))
@@ -268,6 +296,15 @@ def test_a_run_waits_for_participants_that_are_not_connected(bureau: Bureau, pla
     assert bureau.passes(30).state in {RunState.STARTING, RunState.RUNNING}
     bureau.clock.seconds += 61
     assert bureau.passes(30).state is RunState.FAILED
+
+
+def test_a_run_for_which_somebody_is_waited_for_in_vain_is_given_up(bureau: Bureau, plan: RunPlan) -> None:
+    bureau.fails(error="ParticipantsLost")
+    bureau.records.propose(plan)
+    bureau.passes(2)
+    bureau.clock.seconds += 61  # as long as approvals may take, which the server app has waited for
+    record = bureau.passes(1)
+    assert (record.state, len(bureau.started)) == (RunState.FAILED, 1)
 
 
 def test_a_run_that_gets_on_is_taken_up_as_often_as_it_takes(bureau: Bureau, finished: FinishedRun) -> None:

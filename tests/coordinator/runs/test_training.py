@@ -131,6 +131,20 @@ def test_a_participant_that_dies_before_training_ends_the_run_with_its_name(
         rehearse(federation, plan, resume=True)
 
 
+def test_a_participant_that_comes_back_as_another_node_takes_part_in_every_round(finished: FinishedRun) -> None:
+    def rotate(grid: LocalGrid, news: dict[str, Any]) -> None:
+        """What Flower makes of new keys: the node of before is gone, and another one has its name."""
+        if news.get("round") == 1:
+            participant = grid._named(TAX)
+            del grid._participants[participant.node_id]
+            participant.node_id += 1000
+            grid._participants[participant.node_id] = participant
+
+    run = observe(finished.federation, new_plan(finished.federation), watch=rotate)
+    assert [record["left_out"] for record in run.result["rounds"]] == [[], [], []]
+    assert run.objectives == pytest.approx(finished.objectives, rel=1e-9)
+
+
 @pytest.mark.parametrize("step", ["gradient", "newton"])
 def test_a_bureau_that_stops_in_a_round_takes_the_run_up_after_the_round_before(
     finished: FinishedRun, step: str
