@@ -1,7 +1,8 @@
 """Score requests at the bureau: who asked, when, by which model, what came of it. About whom, it never knew.
 
 Written before a department sees the request, and again when it has an outcome: a row without one is of a request that
-this process did not live to end. A bank that sends the same request again adds nothing but the last outcome.
+this process did not live to end. A bank that sends the same request again adds nothing but the last outcome, and none
+once it was answered.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ _RECEIVED: Final = Prepared(
     "INSERT INTO requests (digest, bank, model_version, received_at, missing)"
     " VALUES (:digest, :bank, :version, :now, :missing) ON CONFLICT DO NOTHING"
 )
-_ENDED: Final = Prepared("UPDATE requests SET answered_at = :now, outcome = :outcome WHERE digest = :digest")
+_ENDED: Final = Prepared(
+    "UPDATE requests SET answered_at = :now, outcome = :outcome"
+    " WHERE digest = :digest AND (outcome IS NULL OR outcome <> 'answered')"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

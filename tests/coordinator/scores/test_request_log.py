@@ -50,6 +50,21 @@ def test_a_request_is_logged_once_with_its_last_outcome(database_url: str) -> No
     database.close()
 
 
+def test_what_was_answered_stays_answered_whatever_comes_of_the_same_bytes_later(database_url: str) -> None:
+    database = Database(database_url, SCHEMA)
+    database.migrate()
+    clock = SetClock(100)
+    log = RequestLog(database, clock=clock)
+    log.received(relay(b"1" * 32))
+    log.ended(b"1" * 32, "answered")
+    clock.seconds = 900
+    log.received(relay(b"1" * 32))
+    log.ended(b"1" * 32, "request-expired")
+    (only,) = log.latest(10)
+    assert (only.received_at, only.answered_at, only.outcome) == (100, 100, "answered")
+    database.close()
+
+
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
 def test_the_bureau_has_no_place_for_an_enterprise(table: object) -> None:
     assert not [column for column in table.columns if "enterprise" in column.name]  # type: ignore[attr-defined]
