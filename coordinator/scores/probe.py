@@ -13,8 +13,9 @@ ready.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -32,6 +33,7 @@ OFFER_SECONDS: Final = 0.3
 """So long a probe may take that an offer waits for."""
 
 _NEVER: Final = float("-inf")
+_LOG: Final = logging.getLogger("yurong.bureau")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +127,6 @@ class DepartmentProbe:
         pairs = [(name, version) for name, version in pairs if not self._is_busy(name, version)]
         await self._probe(pairs, self._timeout_seconds)
 
-    def states(self) -> Mapping[ParticipantId, bool]:
-        """Whether each department that was ever asked is up."""
-        return {name: standing.up for name, standing in sorted(self._standings.items())}
-
     def _is_stale(self, department: ParticipantId, version: ModelVersion) -> bool:
         standing = self._standing(department)
         if not standing.up:
@@ -165,7 +163,9 @@ class DepartmentProbe:
         standing = self._standing(department)
         try:
             said = await self._ask(department, version)
-        except YurongError:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the department gave no word
+            if not isinstance(error, YurongError):
+                _LOG.error("probe failed", extra={"participant": department, "error": type(error).__name__})
             self.lost(department)
             return
         standing.heard_at = standing.probed_at = self._monotonic()

@@ -120,7 +120,7 @@ def test_who_did_not_answer_a_request_is_out_of_the_next_offer() -> None:
         await some.probe.up(MODEL)
         some.probe.lost(D)
         assert set(await some.probe.up(MODEL)) == {A, B, C}
-        assert some.probe.states() == {A: True, B: True, C: True, D: False}
+        assert some.changes == [(A, True), (B, True), (C, True), (D, True), (D, False)]
 
     run(scenario())
 
@@ -132,7 +132,7 @@ def test_a_department_may_be_ready_for_one_model_and_not_for_another() -> None:
         await some.probe.round([MODEL, OTHER])
         assert set(some.probe.known_up(MODEL)) == {B, C, D}
         assert set(some.probe.known_up(OTHER)) == {A, B, C}
-        assert some.probe.states()[A]
+        assert (A, True) in some.changes
 
     run(scenario())
 
@@ -184,6 +184,25 @@ def test_two_offers_at_once_share_their_probes() -> None:
         some = Departments()
         await asyncio.gather(some.probe.up(MODEL), some.probe.up(MODEL))
         assert some.asked_now() == [A, B, C, D]
+
+    run(scenario())
+
+
+def test_a_department_whose_probe_fails_in_a_way_that_nobody_thought_of_is_down() -> None:
+    async def scenario() -> None:
+        some = Departments()
+        await some.probe.up(MODEL)
+
+        async def fails(department: ParticipantId, version: ModelVersion) -> Readiness:
+            if department == B:
+                raise OSError("no file descriptor is left")
+            return await some.ask(department, version)
+
+        some.probe._ask = fails
+        some.now += 1
+        await some.probe.round([MODEL])
+        assert set(some.probe.known_up(MODEL)) == {A, C, D}
+        assert some.changes[-1] == (B, False)
 
     run(scenario())
 
