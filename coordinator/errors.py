@@ -125,10 +125,10 @@ class DepartmentUnavailable(CoordinatorError, RequestRefused):
 
 
 class DepartmentRefused(CoordinatorError, RequestRefused):
-    """A department refused a score request, for a reason of which the bank may hear."""
+    """A department refused a score request, for a reason of which the bank may hear. `whose`: what it refused."""
 
-    def __init__(self, department: ParticipantId, kind: ProblemKind) -> None:
-        super().__init__(kind, f"refused by {department}")
+    def __init__(self, department: ParticipantId, kind: ProblemKind, *, whose: str = "") -> None:
+        super().__init__(kind, f"refused by {department}" + (f": {whose}" if whose else ""))
         self.department = department
 
 

@@ -46,6 +46,9 @@ _OF_THE_BANK: Final = frozenset(
 )
 """Why a department refuses what the bank made. What else it may say is between it and the bureau."""
 
+_OF_EITHER: Final = frozenset({problems.MALFORMED, problems.UNTRUSTED_KEY})
+"""Of those, what a department's guard may also say of the bureau itself. Then it refuses the bureau's probe as well."""
+
 Answered = Callable[[ParticipantId, float], None]
 """Is told how long a department took for an answer, in seconds."""
 
@@ -102,12 +105,10 @@ class FanOut:
                 where.add(task)
                 task.add_done_callback(where.discard)
             task.add_done_callback(_heard)
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             if fault := task.exception():
                 raise fault
-        if pending:
-            raise DepartmentUnavailable({tasks[task]: LossReason.NO_REPLY for task in pending})
         return {name: task.result() for task, name in tasks.items()}
 
     async def close(self) -> None:
@@ -145,6 +146,9 @@ class FanOut:
         self, name: ParticipantId, fault: RemoteProblem
     ) -> DepartmentUnavailable | DepartmentRefused | BadAnswer:
         kind = fault.problem.kind
+        if kind in _OF_EITHER:
+            self.probe.doubt(name)
+            return DepartmentRefused(name, kind, whose="the bank's request or the bureau's")
         if kind in _OF_THE_BANK:
             self.probe.heard(name)
             return DepartmentRefused(name, kind)

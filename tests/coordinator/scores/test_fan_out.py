@@ -177,6 +177,24 @@ def test_a_bank_hears_of_a_refusal_what_concerns_it(
     run(scenario())
 
 
+@pytest.mark.parametrize("said", [problems.UNTRUSTED_KEY, problems.MALFORMED])
+def test_a_refusal_that_may_be_of_the_bureau_itself_is_told_as_such_and_found_out_before_the_next_offer(
+    bureau: Bureau, said: problems.ProblemKind
+) -> None:
+    async def scenario() -> None:
+        request = await bureau.request()
+        refusing = bureau.departments[1]
+        bureau.network.faults[refusing].refuses = said  # the guard refuses whatever the bureau sends
+        with pytest.raises(DepartmentRefused, match="department-02") as refused:
+            await bureau.gateway.score(request)
+        problem = problems.problem_of(refused.value)
+        assert problem.kind is said
+        assert "the bureau's" in problem.detail
+        assert (await bureau.offer()).missing == (refusing,)
+
+    run(scenario())
+
+
 def test_what_is_no_answer_is_none_and_names_its_sender(bureau: Bureau) -> None:
     async def scenario() -> None:
         request = await bureau.request()
