@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
@@ -25,6 +25,7 @@ from coordinator.home import BureauHome
 from coordinator.registry import ModelRegistry
 from coordinator.runs.run_service import RunService
 from coordinator.runs.run_settings import BUREAU_VARIABLE
+from coordinator.scores.byte_count import CountedBytes
 from coordinator.scores.fair_queue import FairQueue
 from coordinator.scores.fan_out import FanOut
 from coordinator.scores.gateway import GatewayService, gateway_app
@@ -32,7 +33,6 @@ from coordinator.scores.meters import GatewayMeters
 from coordinator.scores.request_log import RequestLog
 from coordinator.scores.scoring import AsyncScoreGateway
 from coordinator.settings import BureauSettings
-from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.https.door import Entrance, WayOut
 from models.hosting.https.server import serve
@@ -57,8 +57,10 @@ def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
         if settings.training:
             process.keep(conduct_runs(home, settings, database, process))
         entrance = Entrance(home, roles={Role.BANK})
-        guarded = entrance.guard(gateway.app(process), maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES)
-        app = Metered(guarded, HttpMeters(process.registry), service="gateway", routes=ROUTES)
+        meters = GatewayMeters(process.registry)
+        guarded = entrance.guard(gateway.app(meters), maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES)
+        counted = CountedBytes(guarded, meters.with_banks)
+        app = Metered(counted, HttpMeters(process.registry), service="gateway", routes=ROUTES)
         process.open_operations()
         serve(
             app,
@@ -84,9 +86,8 @@ class Gateway:
         """Whether the registry could be read the last time."""
         return self._current
 
-    def app(self, process: NodeProcess) -> FastAPI:
+    def app(self, meters: GatewayMeters) -> FastAPI:
         """The application."""
-        meters = GatewayMeters(process.registry)
 
         def changed(department: ParticipantId, up: bool) -> None:
             meters.department_is(department, up)
@@ -104,9 +105,9 @@ class Gateway:
 
         @asynccontextmanager
         async def background(_app: FastAPI) -> AsyncIterator[None]:
-            await self._read(gateway)
+            await self._read(gateway, meters)
             tasks = [
-                asyncio.create_task(self._follow(gateway)),
+                asyncio.create_task(self._follow(gateway, meters)),
                 asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models)),
             ]
             try:
@@ -114,30 +115,29 @@ class Gateway:
             finally:
                 for task in tasks:
                     task.cancel()
-                for task in tasks:
-                    with suppress(asyncio.CancelledError):
-                        await task
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await service.close()
                 await fan_out.close()
 
         return gateway_app(service, background=background)
 
-    async def _follow(self, gateway: AsyncScoreGateway) -> None:
+    async def _follow(self, gateway: AsyncScoreGateway, meters: GatewayMeters) -> None:
         while True:
             await asyncio.sleep(_REGISTRY_SECONDS)
-            await self._read(gateway)
+            await self._read(gateway, meters)
 
-    async def _read(self, gateway: AsyncScoreGateway) -> None:
+    async def _read(self, gateway: AsyncScoreGateway, meters: GatewayMeters) -> None:
         """Take up what the operator has approved or retired. What cannot be read leaves things as they are."""
         try:
             served = await asyncio.to_thread(self._registry.served)
-        except YurongError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next look may tell
             self._current = False
             _log.error("registry unreadable", extra={"error": error})
             return
         self._current = True
         if served != list(gateway.desk.models):
             gateway.desk.serve(served)
+            meters.show(name for model in served for name in model.departments)
 
 
 def conduct_runs(

@@ -13,6 +13,7 @@ model, and who was missing. It does not know about whom.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import perf_counter
@@ -21,6 +22,7 @@ from typing import Final, Protocol
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from coordinator.errors import GatewayBusy
 from coordinator.scores.fair_queue import FairQueue
 from coordinator.scores.meters import GatewayMeters, Part
 from coordinator.scores.scoring import AsyncScoreGateway, Relay, ServedModel, UnderWay
@@ -36,6 +38,9 @@ from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer, Sco
 
 ANSWERED: Final = "answered"
 """The outcome of a score request that came to a score."""
+
+OFFERS_AT_ONCE: Final = 32
+"""Of one bank. An offer waits for nothing but a probe that is due, so only a bank that does not wait has so many."""
 
 
 class RequestRecord(Protocol):
@@ -66,13 +71,20 @@ class GatewayService:
         self._record = record
         self._queue = queue or FairQueue()
         self._going_on: set[asyncio.Task[None]] = set()
+        self._offers: Counter[ParticipantId] = Counter()
         meters.watch(self._queue)
 
     async def offer(self, caller: ParticipantId, data: bytes) -> bytes:
         """The answer to an encoded `OfferRequest`; raises a `YurongError` to refuse."""
         request = OfferRequest.decode(data)
         self._check(caller, self.gateway.desk.model(request.model_version))
-        return (await self.gateway.offer(request)).encode()
+        if self._offers[caller] >= OFFERS_AT_ONCE:
+            raise GatewayBusy
+        self._offers[caller] += 1
+        try:
+            return (await self.gateway.offer(request)).encode()
+        finally:
+            self._offers[caller] -= 1
 
     async def score(self, caller: ParticipantId, data: bytes) -> bytes:
         """The answer to an encoded `ScoreRequest`; raises a `YurongError` to refuse."""
@@ -133,7 +145,8 @@ async def _end_when_done(turn: AsyncExitStack, under_way: UnderWay) -> None:
     those of another bank.
     """
     async with turn:
-        await asyncio.wait(under_way.copy())
+        if tasks := under_way.copy():  # the last one may have ended since
+            await asyncio.wait(tasks)
 
 
 _Handler = Callable[[ParticipantId, bytes], Awaitable[bytes]]
@@ -158,7 +171,7 @@ def gateway_app(service: GatewayService, *, background: Background | None = None
     for path, step, handler, request_type, reply_type in operations:
         app.add_api_route(
             path,
-            _endpoint(service.meters, handler, request_type.MAXIMUM_BYTES),
+            _endpoint(handler, request_type.MAXIMUM_BYTES),
             methods=["POST"],
             name=step,
             summary=(handler.__doc__ or "").strip(),
@@ -170,17 +183,9 @@ def gateway_app(service: GatewayService, *, background: Background | None = None
     return app
 
 
-def _endpoint(meters: GatewayMeters, handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        data, reply = await read_message(request, maximum_bytes), b""
-        try:
-            reply = await handler(caller_of(request.scope), data)
-        finally:
-            meters.with_banks(_head_bytes(request) + len(data), len(reply))
-        return Response(reply, media_type=MEDIA_TYPE)
+        data = await read_message(request, maximum_bytes)
+        return Response(await handler(caller_of(request.scope), data), media_type=MEDIA_TYPE)
 
     return endpoint
-
-
-def _head_bytes(request: Request) -> int:
-    return len(request.url.path) + sum(len(name) + len(value) + 4 for name, value in request.headers.raw)

@@ -2,16 +2,16 @@
 
 yurong_gateway_seconds{part}                   waiting for a turn, cryptography at the bureau, network (the wait for
                                                the slowest department, with what it computes); `all` is the whole
-yurong_gateway_bytes_total{side,direction}     HTTP's headers and bodies, without TLS's own
+yurong_gateway_bytes_total{side,direction}     HTTP's heads and bodies, without TLS's own; in: the bureau receives it
 yurong_gateway_waiting, _in_flight             requests in line, and with departments
-yurong_department_up{department}               1 or 0
+yurong_department_up{department}               1 or 0, of the departments of models that scores are given by
 yurong_department_answer_seconds{department}   from a department's request to its answer
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from time import perf_counter
 from typing import Final
@@ -49,6 +49,8 @@ class GatewayMeters:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._states: dict[ParticipantId, bool] = {}
+        self._shown: frozenset[ParticipantId] | None = None
         self._waiting = Gauge("yurong_gateway_waiting", "Requests in line", registry=registry)
         self._in_flight = Gauge("yurong_gateway_in_flight", "Requests with departments", registry=registry)
 
@@ -72,18 +74,29 @@ class GatewayMeters:
         self._seconds.labels(part).observe(seconds)
 
     def with_banks(self, received: int, sent: int) -> None:
-        """Bytes from and to a bank."""
+        """The bytes of a bank's request and of its answer, a refusal among them: a `byte_count.Count`."""
         self._bytes.labels("banks", "in").inc(received)
         self._bytes.labels("banks", "out").inc(sent)
 
     def with_departments(self, sent: int, received: int) -> None:
-        """Bytes to and from a department."""
+        """The bytes of a request to a department and of its answer: a `models.hosting.https.peer.Traffic`."""
         self._bytes.labels("departments", "in").inc(received)
         self._bytes.labels("departments", "out").inc(sent)
 
     def department_is(self, department: ParticipantId, up: bool) -> None:
         """A department came or went."""
-        self._up.labels(department).set(1 if up else 0)
+        self._states[department] = up
+        if self._shown is None or department in self._shown:
+            self._up.labels(department).set(up)
+
+    def show(self, departments: Iterable[ParticipantId]) -> None:
+        """From now on whether these are up, and no others. Before the first call, all that were heard of."""
+        before, self._shown = self._states.keys() if self._shown is None else self._shown, frozenset(departments)
+        for department in before - self._shown:
+            with suppress(KeyError):
+                self._up.remove(department)
+        for department in self._shown & self._states.keys():
+            self._up.labels(department).set(self._states[department])
 
     def answered(self, department: ParticipantId, seconds: float) -> None:
         """A department answered a score request."""

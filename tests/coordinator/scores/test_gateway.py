@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import gc
+from collections.abc import Coroutine, Mapping
 from itertools import islice
 from typing import Any
 
@@ -17,10 +18,11 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from coordinator.errors import DepartmentUnavailable
 from coordinator.scores.fair_queue import FairQueue
-from coordinator.scores.gateway import GatewayService, gateway_app
+from coordinator.scores.gateway import OFFERS_AT_ONCE, GatewayService, gateway_app
 from coordinator.scores.meters import GatewayMeters, Part
-from coordinator.scores.scoring import AsyncScoreGateway
+from coordinator.scores.scoring import AsyncScoreGateway, ServedModel, UnderWay
 from crypto.identifiers import EnterpriseId, ParticipantId
 from models.hosting.https.peer import MEDIA_TYPE
 from models.hosting.https.problems import KINDS, REQUEST_CONFLICT
@@ -108,9 +110,6 @@ def test_a_score_is_answered_written_down_once_and_measured_by_part(bureau: Bure
         assert bureau.record.outcomes == {asked.digest: "answered"}
         for part in Part:
             assert bureau.value("yurong_gateway_seconds_count", part=part) == 3
-        assert bureau.value("yurong_gateway_bytes_total", side="banks", direction="in") > 3 * len(
-            asked.request.encode()
-        )
 
     run(scenario())
 
@@ -212,6 +211,56 @@ def test_a_bank_whose_requests_one_department_refuses_has_no_more_of_them_at_the
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(scenario())
+
+
+def test_a_turn_ends_even_if_the_last_department_is_done_in_the_very_moment_of_the_refusal(bureau: Bureau) -> None:
+    class Refuses:
+        async def up(self, model: ServedModel) -> dict[ParticipantId, int]:
+            return dict.fromkeys(model.departments, 1)
+
+        async def relay(self, _: Mapping[ParticipantId, bytes], under_way: UnderWay | None = None) -> dict[Any, bytes]:
+            assert under_way is not None
+            task = asyncio.create_task(asyncio.sleep(0, b""))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            while not task.done():  # noqa: ASYNC110 - the very next turn of the loop is meant
+                await asyncio.sleep(0)
+            raise DepartmentUnavailable({})
+
+    async def scenario() -> None:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+        asked = await bureau.ask()
+        bureau.service.gateway._carrier = Refuses()
+        with pytest.raises(DepartmentUnavailable):
+            await bureau.service.score(bureau.rehearsal.bank, asked.request.encode())
+        await bureau.service.close()
+        gc.collect()
+        assert faults == []
+        assert bureau.queue.in_flight == 0
+
+    run(scenario())
+
+
+def test_a_bank_that_does_not_wait_for_its_offers_is_told_to_and_another_is_not(bureau: Bureau) -> None:
+    async def scenario() -> None:
+        for faults in bureau.network.faults.values():
+            faults.hanging = True
+        body = OfferRequest(model_version=bureau.rehearsal.drawn.version).encode()
+        async with bureau.caller() as http, bureau.caller(bureau.rehearsal.drawn.banks[1]) as other:
+            tasks = [asyncio.create_task(http.post("/v1/offers", content=body)) for _ in range(OFFERS_AT_ONCE + 1)]
+            done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            (refused,) = (task.result() for task in done)
+            assert (refused.status_code, slug(refused)) == (429, "too-many-requests")
+            assert int(refused.headers["retry-after"]) >= 1
+            for faults in bureau.network.faults.values():
+                faults.hanging = False
+            assert slug(await other.post("/v1/offers", content=body)) == "too-few-departments"  # those that hang
+            for task in waiting:
+                assert slug(await task) == "too-few-departments"
+            assert slug(await http.post("/v1/offers", content=body)) == "too-few-departments"
 
     run(scenario())
 
