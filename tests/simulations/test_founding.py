@@ -19,7 +19,7 @@ def test_everybody_has_a_home_with_its_data_and_the_pins_of_all(federation: Foun
         assert set(home.pins.names()) == set(others)
         for name, other in others.items():
             assert home.pinned_fingerprint(name) == other.identity().public.fingerprint()
-            assert home.pins.document_bytes(name) == other.document()
+            assert home.pins.verify(name, other.document()) == home.pins.document(name)
     for department in data.departments:
         store = DepartmentStore(federation.homes[department.participant_id] / "data")
         assert store.enterprise_ids() == sorted(department.table["enterprise_id"])

@@ -7,6 +7,7 @@
 A participant's document is pinned with its fingerprint, once. Later ones with a higher serial need no telephone: the
 same identity signed them, or the old one endorsed the new (`crypto.succession`). The document before stays in force
 for a time of grace, because its owner may still use its keys; then the newest alone is. An older one never comes back.
+No document may name a key that is in force under another name.
 
 Any number of processes read and write the same book; whoever writes holds its lock and replaces the file as a whole.
 """
@@ -28,13 +29,17 @@ from crypto.succession import HandOver
 from models.hosting.clock import Clock, SystemClock
 from models.hosting.storage.files import Watched, locked, private_directory, private_file, remove_drafts
 
-GRACE_SECONDS: Final = 7 * 24 * 3600
-"""A document stays in force for this long after a newer one was pinned: so long its owner has to finish a rotation."""
+DOCUMENT_GRACE_SECONDS: Final = 7 * 24 * 3600
+"""Documents stay in force for this long after a newer one was pinned: so long their owner has to finish a rotation.
+
+Each newer one begins the time of all of them anew: of a rotation that was given up the newest document is not the one
+that its owner still uses.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """One document: its bytes, what they say, and when a newer one took its place (None for the newest)."""
+    """One document: its bytes, what they say, and when the last newer one was pinned (None for the newest)."""
 
     data: bytes
     document: ParticipantDocument
@@ -65,7 +70,9 @@ class _Seen:
 class PinBook:
     """The pins in `directory`, which is made with the first of them."""
 
-    def __init__(self, directory: Path, *, clock: Clock | None = None, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, directory: Path, *, clock: Clock | None = None, grace_seconds: float = DOCUMENT_GRACE_SECONDS
+    ) -> None:
         self.directory = directory
         self._clock: Clock = clock or SystemClock()
         self._grace_seconds = grace_seconds
@@ -92,8 +99,10 @@ class PinBook:
             for one, fingerprint in handed:
                 document = one.verify_signed_by_itself()
                 name = document.participant_id
-                _require_one_name(book, document)
-                book[name] = _extended(book.get(name), one, document, fingerprint, self._clock.now())
+                self._require_one_name(book, document)
+                known = book.get(name)
+                before = known and replace(known, documents=self._in_force(known))
+                book[name] = _extended(before, one, document, fingerprint, self._clock.now())
                 pinned.append(document)
 
         self._change(extend)
@@ -135,11 +144,14 @@ class PinBook:
 
     def document(self, name: ParticipantId, serial: int | None = None) -> ParticipantDocument:
         """Return a participant's newest document, or the one of `serial`; `UntrustedKey` if that is not in force."""
-        return self._pinned(name, serial).document
-
-    def document_bytes(self, name: ParticipantId, serial: int | None = None) -> bytes:
-        """Return the signed bytes of the document that `document` returns, without an endorsement."""
-        return self._pinned(name, serial).data
+        for one in self._in_force(self._trust(name)):
+            if serial in (None, one.document.serial):
+                return one.document
+        which = "no document" if serial is None else f"no document with the serial {serial}"
+        raise UntrustedKey(
+            f"{which} of {name} is pinned and in force here",
+            advice="Have it hand over its newest document, and pin it.",
+        )
 
     def documents(self) -> Mapping[ParticipantId, tuple[ParticipantDocument, ...]]:
         """Return everybody's documents in force, each participant's newest first; the same object while they are."""
@@ -186,15 +198,23 @@ class PinBook:
             )
         return document
 
-    def _pinned(self, name: ParticipantId, serial: int | None) -> Pinned:
-        for one in self._in_force(self._trust(name)):
-            if serial in (None, one.document.serial):
-                return one
-        which = "no document" if serial is None else f"no document with the serial {serial}"
-        raise UntrustedKey(
-            f"{which} of {name} is pinned and in force here",
-            advice="Have it hand over its newest document, and pin it.",
-        )
+    def _require_one_name(self, book: Book, document: ParticipantDocument) -> None:
+        """Refuse keys that are in force under another name: whoever claims them would be taken for that one.
+
+        A document is proven by its signing key alone. All else in it is public and may be copied from another's.
+        """
+        keys = _keys(document)
+        for name, trust in book.items():
+            if name == document.participant_id:
+                continue
+            if trust.fingerprint == document.identity.fingerprint():
+                raise UntrustedKey(f"the identity of {document.participant_id} is pinned here as that of {name}")
+            for one in self._in_force(trust):
+                if claimed := sorted(kind for kind, key in _keys(one.document).items() if keys.get(kind) == key):
+                    raise UntrustedKey(
+                        f"the document of {document.participant_id} names the {claimed[0]} of {name}",
+                        advice="Ask both by telephone; one of them claims what is the other's.",
+                    )
 
     def _in_force(self, trust: Trust) -> tuple[Pinned, ...]:
         return _in_force(trust, self._clock.now() - self._grace_seconds)
@@ -227,7 +247,7 @@ class PinBook:
 def _extended(
     trust: Trust | None, handed: HandOver, document: ParticipantDocument, fingerprint: bytes | None, now: float
 ) -> Trust:
-    """Return what is pinned of a participant after `handed` was pinned."""
+    """Return what is pinned of a participant after `handed` was pinned; `trust`: what was before, in force still."""
     name, identity = document.participant_id, document.identity.fingerprint()
     if fingerprint is not None and identity != fingerprint:
         raise UntrustedKey(
@@ -247,7 +267,7 @@ def _extended(
         _require_endorsement(trust, handed, document)
     for newest in trust.documents[:1]:
         _require_newer(newest.document, document)
-    older = tuple(one if one.superseded_at is not None else replace(one, superseded_at=now) for one in trust.documents)
+    older = tuple(replace(one, superseded_at=now) for one in trust.documents)
     return Trust(identity, (Pinned(handed.document, document), *older))
 
 
@@ -260,11 +280,15 @@ def _require_endorsement(trust: Trust, handed: HandOver, document: ParticipantDo
     handed.verify_endorsed_by(trust.fingerprint)
 
 
-def _require_one_name(book: Book, document: ParticipantDocument) -> None:
-    fingerprint = document.identity.fingerprint()
-    for name, trust in book.items():
-        if name != document.participant_id and trust.fingerprint == fingerprint:
-            raise UntrustedKey(f"the identity of {document.participant_id} is pinned here as that of {name}")
+def _keys(document: ParticipantDocument) -> dict[str, bytes]:
+    """Every public key in a document that somebody may be known by."""
+    keys = {
+        "signing key": document.identity.signing_key,
+        "agreement key": document.identity.agreement_key,
+        "TLS certificate": document.certificate,
+        "node key": document.node_key,
+    }
+    return {kind: key for kind, key in keys.items() if key}
 
 
 def _require_newer(pinned: ParticipantDocument, document: ParticipantDocument) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import multiprocessing
 import stat
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from crypto.certificates import make_certificate
+from crypto.documents import sign_document
 from crypto.errors import MalformedMessage, ProtectionUnavailable, SignatureInvalid, UntrustedKey
 from crypto.identifiers import ParticipantId, Role
-from crypto.identity import Identity, ParticipantDocument
+from crypto.identity import Identity, ParticipantDocument, PublicIdentity
+from crypto.labels import Label
 from crypto.succession import HandOver
-from models.hosting.trust.pins import GRACE_SECONDS, PinBook
+from models.hosting.trust.key_parts import make_node_key
+from models.hosting.trust.pins import DOCUMENT_GRACE_SECONDS, Book, PinBook
 
 TAX, LAND = ParticipantId("tax"), ParticipantId("land")
 OLD, NEW, LATER = Identity.generate(), Identity.generate(), Identity.generate()
@@ -36,6 +43,11 @@ def signed(
     ).sign(identity)
 
 
+def node_key() -> bytes:
+    key: bytes = make_node_key().says["node_key"]
+    return key
+
+
 def fingerprint(identity: Identity) -> bytes:
     return identity.public.fingerprint()
 
@@ -56,7 +68,7 @@ def serials(book: PinBook, name: ParticipantId = TAX) -> list[int]:
 
 def test_nobody_is_pinned_in_a_new_book(book: PinBook) -> None:
     assert (book.names(), book.documents()) == ((), {})
-    for ask in (book.fingerprint, book.document, book.document_bytes, book.unpin):
+    for ask in (book.fingerprint, book.document, book.unpin):
         with pytest.raises(UntrustedKey):
             ask(TAX)
     with pytest.raises(UntrustedKey):
@@ -71,7 +83,7 @@ def test_the_first_document_is_pinned_with_the_fingerprint_of_the_telephone(book
     assert book.names() == ()
     pinned = book.pin(data, fingerprint=fingerprint(OLD))
     assert pinned == book.document(TAX) == book.document(TAX, 1) == book.verify(TAX, data)
-    assert (book.document_bytes(TAX), book.fingerprint(TAX)) == (data, fingerprint(OLD))
+    assert book.fingerprint(TAX) == fingerprint(OLD)
     assert book.pin(data) == pinned, "the same again changes nothing"
     assert PinBook(book.directory).document(TAX) == pinned
     with pytest.raises(UntrustedKey):
@@ -86,18 +98,87 @@ def test_a_newer_document_takes_the_place_of_the_one_before_which_stays_for_the_
     book.pin(second)
     assert serials(book) == [2, 1]
     assert book.verify(TAX, first).serial == 1
-    clock.time += GRACE_SECONDS / 2
-    book.pin(third)
-    assert serials(book) == [5, 2, 1]
-    clock.time += GRACE_SECONDS / 2
-    assert serials(book) == [5, 2], "the first one's time began with the second"
+    clock.time += DOCUMENT_GRACE_SECONDS / 2
+    assert serials(book) == [2, 1]
+    clock.time += DOCUMENT_GRACE_SECONDS / 2
+    assert serials(book) == [2]
     with pytest.raises(UntrustedKey):
         book.document(TAX, 1)
     with pytest.raises(UntrustedKey):
         book.verify(TAX, first)
     assert book.verify_signed(TAX, first).serial == 1
-    clock.time += GRACE_SECONDS / 2
+    book.pin(third)
+    assert serials(book) == [5, 2], "what was forgotten does not come back"
+    clock.time += DOCUMENT_GRACE_SECONDS
     assert serials(book) == [5]
+
+
+def test_the_document_in_use_outlasts_one_that_was_given_up_by_the_grace_of_the_next(
+    book: PinBook, clock: SetClock
+) -> None:
+    in_use, given_up, upcoming = (signed(OLD, serial) for serial in (1, 2, 3))
+    book.pin(in_use, fingerprint=fingerprint(OLD))
+    book.pin(given_up)
+    clock.time += DOCUMENT_GRACE_SECONDS - 60
+    book.pin(upcoming)
+    clock.time += DOCUMENT_GRACE_SECONDS - 60
+    assert book.verify(TAX, in_use).serial == 1
+    clock.time += 120
+    assert serials(book) == [3]
+
+
+class OneNameForgotten(PinBook):
+    """A weakened book: it compares identities alone."""
+
+    def _require_one_name(self, book: Book, document: ParticipantDocument) -> None:
+        pass
+
+
+def test_keys_of_another_are_claimed_where_identities_alone_are_compared_and_not_in_ours(
+    tmp_path: Path, clock: SetClock
+) -> None:
+    now = dt.datetime.fromtimestamp(clock.time, dt.UTC)
+    certificate = make_certificate("127.0.0.1", now=now).certificate_der
+    place: dict[str, Any] = {"address": "https://127.0.0.1:8443", "certificate": certificate}
+    victim = ParticipantDocument(
+        participant_id=LAND, role=Role.DEPARTMENT, title="land", identity=NEW.public, node_key=node_key(), **place
+    )
+    mine = ParticipantDocument(participant_id=TAX, role=Role.DEPARTMENT, title="tax", identity=OLD.public)
+    mixed = PublicIdentity(signing_key=OLD.public.signing_key, agreement_key=NEW.public.agreement_key)
+    claims = {
+        "TLS certificate": replace(mine, serial=2, **place).sign(OLD),
+        "node key": replace(mine, serial=2, node_key=victim.node_key).sign(OLD),
+        "agreement key": HandOver.endorsed(
+            sign_document(OLD, Label.PARTICIPANT_DOCUMENT, replace(mine, serial=2, identity=mixed)._fields()), OLD
+        ).to_bytes(),
+    }
+    for kind, data in claims.items():
+        for weakened in (True, False):
+            directory = tmp_path / f"{kind} {weakened}"
+            book = (OneNameForgotten if weakened else PinBook)(directory, clock=clock)
+            book.pin(victim.sign(NEW), fingerprint=fingerprint(NEW))
+            book.pin(mine.sign(OLD), fingerprint=fingerprint(OLD))
+            if weakened:
+                assert book.pin(data).serial == 2, kind
+            else:
+                with pytest.raises(UntrustedKey, match=f"names the {kind} of land"):
+                    book.pin(data)
+                assert book.document(TAX).serial == 1
+
+
+def test_keys_that_another_gave_up_and_nobody_trusts_any_more_are_in_nobody_s_way(
+    book: PinBook, clock: SetClock
+) -> None:
+    given_up = ParticipantDocument(
+        participant_id=LAND, role=Role.DEPARTMENT, title="land", identity=NEW.public, node_key=node_key()
+    )
+    book.pin(given_up.sign(NEW), fingerprint=fingerprint(NEW))
+    book.pin(replace(given_up, serial=2, node_key=node_key()).sign(NEW))
+    again = replace(given_up, participant_id=TAX, identity=OLD.public).sign(OLD)
+    with pytest.raises(UntrustedKey):
+        book.pin(again, fingerprint=fingerprint(OLD))
+    clock.time += DOCUMENT_GRACE_SECONDS
+    assert book.pin(again, fingerprint=fingerprint(OLD)).serial == 1
 
 
 def test_an_old_document_is_taken_where_only_the_identity_is_pinned_and_refused_where_the_document_is(
@@ -136,10 +217,10 @@ def test_a_new_identity_needs_the_old_ones_word_or_the_telephone(book: PinBook, 
         book.pin(HandOver.endorsed(document, OLD).to_bytes(), fingerprint=fingerprint(LATER))
     book.pin(HandOver.endorsed(document, OLD).to_bytes())
     assert (book.fingerprint(TAX), book.fingerprints(TAX)) == (fingerprint(NEW), (fingerprint(NEW), fingerprint(OLD)))
-    assert book.document_bytes(TAX) == document, "the endorsement has done its work"
+    assert book.verify(TAX, document).serial == 2, "the endorsement has done its work"
     book.pin(signed(LATER, 3), fingerprint=fingerprint(LATER))
     assert book.fingerprint(TAX) == fingerprint(LATER)
-    clock.time += GRACE_SECONDS
+    clock.time += DOCUMENT_GRACE_SECONDS
     assert book.fingerprints(TAX) == (fingerprint(LATER),)
 
 
