@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
+# Tests of one file stay together: they share what takes long to make.
+ON_TWO_CORES := --numprocesses 2 --dist loadfile
 
 .PHONY: demo federation test test-all lint format clean help
 .DEFAULT_GOAL := help
@@ -22,10 +24,10 @@ federation: .venv/installed ## a bureau, six departments and two banks as separa
 	$(BIN)/yurong federation
 
 test: .venv/installed lint ## lint, layers, types, and every test but the slow ones; what CI runs
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest $(ON_TWO_CORES) -m "not slow"
 
 test-all: .venv/installed lint ## the same with the slow ones, long end-to-end runs
-	$(BIN)/pytest
+	$(BIN)/pytest $(ON_TWO_CORES)
 
 lint: .venv/installed ## ruff, formatting, layers, dependencies and types
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ def test_a_plaintext_that_is_not_small_is_refused_where_a_small_one_is_expected(
         KEY.decrypt_below(encrypt(plaintext), 1 << 256)
 
 
-@pytest.mark.parametrize("ciphertext", [0, N, N * N, -1, 2 * N])
+@pytest.mark.parametrize("ciphertext", [0, N, N * N, -1, 2 * N], ids=["0", "n", "n squared", "-1", "2 n"])
 def test_no_half_of_the_key_touches_what_is_no_ciphertext(ciphertext: int) -> None:
     with pytest.raises(InvalidCiphertext):
         KEY.decrypt_below(ciphertext, 1 << 64)
