@@ -72,7 +72,7 @@ def pinned_transport(
 
 
 Traffic = Callable[[int, int], None]
-"""Is told how many bytes went to a peer and came back, HTTP's headers among them and TLS's own not."""
+"""Is told of every exchange that came to an answer how many bytes went to a peer and came back, TLS's own not."""
 
 
 def uncounted(_sent: int, _received: int) -> None:
@@ -187,7 +187,10 @@ class Peer:
             data = await self._read(response, maximum_bytes if ok else problems.MAXIMUM_PROBLEM_BYTES)
         finally:
             await response.aclose()
-        self._traffic(_header_bytes(request.headers) + len(body), _header_bytes(response.headers) + len(data))
+        self._traffic(
+            _head_bytes(f"POST {path} HTTP/1.1", request.headers) + len(body),
+            _head_bytes(f"HTTP/1.1 {response.status_code} {response.reason_phrase}", response.headers) + len(data),
+        )
         if not ok:
             raise problems.remote_problem(response.status_code, kind, data)
         if kind != MEDIA_TYPE or "content-encoding" in response.headers:
@@ -206,6 +209,6 @@ class Peer:
         return bytes(data)
 
 
-def _header_bytes(headers: httpx.Headers) -> int:
-    """The size of a message's head: about 20 bytes of its first line, and four beside each name and value."""
-    return 20 + sum(len(name) + len(value) + 4 for name, value in headers.raw)
+def _head_bytes(first_line: str, headers: httpx.Headers) -> int:
+    """Of a message's head: a colon and a space in each header, a line break after every line and one more."""
+    return len(first_line) + 4 + sum(len(name) + len(value) + 4 for name, value in headers.raw)
