@@ -98,6 +98,15 @@ def models(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
     show_rows(model_rows(open_home(home)), as_json=as_json, nothing="no model was trained yet")
 
 
+@app.command("show")
+def show_model(version: ModelArgument, *, home: HomeOption = HERE, as_json: AsJson = False) -> None:
+    """Show one model's card: what it is for, how good it is, whose blocks it has, and how far it came."""
+    from coordinator.model_view import for_people, model_facts
+
+    facts = model_facts(open_home(home), ModelVersion(version))
+    show(facts if as_json else for_people(facts), as_json=as_json)
+
+
 @app.command()
 def approve(version: ModelArgument, *, home: HomeOption = HERE) -> None:
     """Open a model for scores."""

@@ -34,8 +34,8 @@ def model_rows(home: BureauHome) -> list[dict[str, Any]]:
             "state": str(model.state),
             "run": model.run_id,
             "participants": sorted(model.fingerprints),
-            "approved": _day(model.approved_at),
-            "retired": _day(model.retired_at),
+            "approved": day(model.approved_at),
+            "retired": day(model.retired_at),
         }
         for model in registry(home).models()
     ]
@@ -68,7 +68,7 @@ def _run_row(home: BureauHome, record: RunRecord, model: str | None) -> dict[str
         "not_reached": [f"{name} ({reason})" for name, reason in sorted(news.get("lost", {}).items())],
         "reason": record.reason,
         "model": model,
-        "proposed": _day(record.created_at),
+        "proposed": day(record.created_at),
     }
 
 
@@ -83,5 +83,6 @@ def _last_news(home: BureauHome, record: RunRecord) -> dict[str, Any]:
     return news
 
 
-def _day(seconds: int | None) -> str | None:
+def day(seconds: int | None) -> str | None:
+    """A time in seconds since 1970, for people."""
     return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds")

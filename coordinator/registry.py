@@ -113,6 +113,15 @@ class ModelRegistry:
             rows = connection.execute(select(models).order_by(models.c.proposed_at, models.c.model_version)).mappings()
             return tuple(_registered(connection, row) for row in rows.all())
 
+    def model(self, version: ModelVersion) -> RegisteredModel:
+        """One model; raises `PeerError` for an unknown one."""
+        chosen = select(models).where(models.c.model_version == version)
+        with self._database.reading() as connection:
+            row = connection.execute(chosen).mappings().first()
+            if row is None:
+                raise _unknown()
+            return _registered(connection, row)
+
     def served(self) -> list[ServedModel]:
         """What scores are given by at this moment."""
         chosen = select(models.c.model_version).where(models.c.state == ModelState.APPROVED)
@@ -156,8 +165,12 @@ def _state(connection: Connection, version: ModelVersion) -> ModelState:
     found = select(models.c.state).where(models.c.model_version == version).with_for_update()
     state = connection.execute(found).scalar()
     if state is None:
-        raise PeerError("there is no such model here", advice="`yurong bureau models` lists them.")
+        raise _unknown()
     return ModelState(state)
+
+
+def _unknown() -> PeerError:
+    return PeerError("there is no such model here", advice="`yurong bureau models` lists them.")
 
 
 def _registered(connection: Connection, row: RowMapping) -> RegisteredModel:
