@@ -2,31 +2,37 @@
 
 | what happens                                      | what is done                                                     |
 |---------------------------------------------------|------------------------------------------------------------------|
-| no answer, too few departments, a busy bureau     | the very same bytes again, until the request expires             |
-| a department of S is down, or a key was rotated   | another offer, and another request with it                       |
-| the enterprise was answered with another set      | `AnsweredWithAnotherSet`, with the earlier score if there is one |
+| no answer, too few departments, a busy bureau     | the very same bytes again                                        |
+| a department of S did not answer                  | another offer; if it is the same, the very same bytes again      |
+| the offer is another, or a key was rotated        | another request, under the same id                               |
+| the enterprise was answered with another set, and |                                                                  |
+| - there is an earlier score                       | `AnsweredWithAnotherSet` with it                                 |
+| - by a request made just now, of which a part of  | that request again; `AnsweredWithAnotherSet` when the patience   |
+|   the departments knows                           | is over                                                          |
 | anything else is refused                          | `ScoreRefused`                                                   |
 
-A request is kept in the bank's database before it is sent. The same bytes are answered with the same bytes and counted
-once, so that it does no harm to send them again, after a restart as well (`settle`).
+All of it ends with the patience. A request is kept in the bank's database before it is sent, one for each request id,
+whoever asks under it. The same bytes are answered with the same bytes and counted once, so that it does no harm to send
+them again: after a restart as well, and after their expiry as long as departments keep what they answered (`settle`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
-from crypto.errors import ProtocolStateError
+from crypto.errors import PeerError, ProtocolStateError
 from crypto.identifiers import EnterpriseId, RequestId
 from models.hosting.clock import Clock
 from models.hosting.errors import PeerUnreachable, RemoteProblem
 from models.hosting.https import problems
 from models.hosting.https.problems import Problem
 from models.wire.online import Offer, OfferRequest, ScoreAnswer
-from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, ScoreRefused
+from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, ScoreFailed, ScoreRefused
 from participants.bank.score_request import OpenRequest, Score, ScoreClient
-from participants.bank.score_store import ScoreStore
+from participants.bank.score_store import ANSWERS_KEPT_SECONDS, ScoreStore
 
 OFFERS_PATH: Final = "/v1/offers"
 SCORES_PATH: Final = "/v1/scores"
@@ -40,7 +46,7 @@ OFFER_SECONDS: Final = 0.25
 _REQUESTS: Final = 4
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
-_AGAIN: Final = frozenset(
+ASKED_AGAIN: Final = frozenset(
     {
         problems.INTERNAL,
         problems.DEADLINE_EXCEEDED,
@@ -52,7 +58,8 @@ _AGAIN: Final = frozenset(
         problems.UNEXPLAINED,
     }
 )
-_ANEW: Final = frozenset(
+"""After these the same bytes are sent again."""
+ASKED_ANEW: Final = frozenset(
     {
         problems.DEPARTMENT_UNAVAILABLE,
         problems.KEY_NOT_IN_FORCE,
@@ -60,8 +67,9 @@ _ANEW: Final = frozenset(
         problems.REQUEST_EXPIRED,
     }
 )
+"""After these there may be another request, with another offer."""
 
-_Found = TypeVar("_Found", Score, OpenRequest)
+_Found = TypeVar("_Found", bound=Score | OpenRequest)
 
 
 class Bureau(Protocol):
@@ -107,55 +115,107 @@ class Asker:
     async def score(self, enterprise_id: EnterpriseId, request_id: RequestId | None = None) -> Score:
         """The score of one enterprise; the same one for the same `request_id`."""
         until = self._clock.now() + self._patience_seconds
-        before: OpenRequest | None = None
+        found: OpenRequest | Score | None = None
         if request_id is not None:
-            if (score := await asyncio.to_thread(self.store.score, request_id)) is not None:
-                return _same_enterprise(score, enterprise_id)
-            before = await asyncio.to_thread(self.store.open_request, request_id)
-            if before is not None and self._is_alive(_same_enterprise(before, enterprise_id)):
-                try:
-                    return await self.settle(before, until)
-                except _AskAnew:
-                    self._offered = None
-        return await self._ask(enterprise_id, request_id, before, until)
+            found = await asyncio.to_thread(self._found, enterprise_id, request_id)
+        if found is None or (isinstance(found, OpenRequest) and not self._may_be_answered(found)):
+            name = request_id or RequestId(secrets.token_hex(16))
+            found = await self._request(enterprise_id, name, await self._offer(until), instead_of=found)
+        return await self._ask(found, until)
 
     async def settle(self, asked: OpenRequest, until: float | None = None) -> Score:
         """Send an open request until it is answered; keep the score."""
-        until = min(asked.statement.expires_at, until or self._clock.now() + self._patience_seconds)
+        until = until or self._clock.now() + self._patience_seconds
         data = await self._post(SCORES_PATH, asked.request.encode(), ScoreAnswer.MAXIMUM_BYTES, until, asked)
-        score = await asyncio.to_thread(self.client.open, asked, ScoreAnswer.decode(data))
-        await asyncio.to_thread(self.store.scored, asked.digest, score, at=self._clock.now())
-        return score
+        try:
+            score = await asyncio.to_thread(self.client.open, asked, ScoreAnswer.decode(data))
+        except (PeerError, ProtocolStateError):
+            # The same bytes would be answered with the same bytes: who asks again is to make another request.
+            await asyncio.to_thread(self.store.give_up, (asked.digest,))
+            raise
+        return await asyncio.to_thread(self.store.scored, score)
 
-    async def _ask(
-        self, enterprise_id: EnterpriseId, request_id: RequestId | None, before: OpenRequest | None, until: float
-    ) -> Score:
-        problem = Problem(kind=problems.DEPARTMENT_UNAVAILABLE)
-        for number in range(_REQUESTS):
-            offer = await self._offer(until)
-            asked = await asyncio.to_thread(self.client.request, enterprise_id, offer, request_id)
-            await asyncio.to_thread(self.store.keep, asked)
+    def _found(self, enterprise_id: EnterpriseId, request_id: RequestId) -> OpenRequest | Score | None:
+        """What there is under a request id."""
+        found = self.store.score(request_id) or self.store.open_request(request_id)
+        return None if found is None else self._of_this_question(found, enterprise_id)
+
+    async def _request(
+        self, enterprise_id: EnterpriseId, request_id: RequestId, offer: Offer, *, instead_of: OpenRequest | None
+    ) -> OpenRequest | Score:
+        """A new request, kept; or what somebody else has kept under its id at the same time."""
+        asked = await asyncio.to_thread(self.client.request, enterprise_id, offer, request_id)
+        return self._of_this_question(await self._keep(asked, instead_of), enterprise_id)
+
+    async def _keep(self, asked: OpenRequest, instead_of: OpenRequest | None) -> OpenRequest | Score:
+        digests = () if instead_of is None else (instead_of.digest,)
+        return await asyncio.to_thread(self.store.keep, asked, now=self._clock.now(), instead_of=digests)
+
+    async def _ask(self, asked: OpenRequest | Score, until: float) -> Score:
+        unanswered: list[OpenRequest] = []  # a department did not answer them, others perhaps did
+        attempt, requests = 0, 1
+        while True:
+            if isinstance(asked, Score):
+                return asked
             try:
-                score = await self.settle(asked, until)
+                return await self.settle(asked, until)
             except _AskAnew as fault:
-                self._offered, problem = None, fault.problem
-                await self._pause(number)
-                before = before or asked
-            except AnsweredWithAnotherSet:
-                await asyncio.to_thread(self._return_to, before, asked)
-                raise
-            else:
-                if before is not None:
-                    await asyncio.to_thread(self.store.give_up, (before.digest,))
-                return score
-        raise ScoreRefused(problem, request_id=request_id)
+                problem = fault.problem
+            except AnsweredWithAnotherSet as fault:
+                return await self._return_to(unanswered[0] if unanswered else None, asked, fault, until)
+            if problem.kind is problems.DEPARTMENT_UNAVAILABLE and asked not in unanswered:
+                unanswered.append(asked)
+            if self._clock.now() >= until or requests == _REQUESTS:
+                await self._give_up_if_final(asked, problem)
+                raise ScoreRefused(problem, request_id=asked.statement.request_id)
+            await self._pause(attempt)
+            before, asked = asked, await self._next(asked, unanswered, problem, until)
+            attempt, requests = attempt + 1, requests + (asked is not before)
 
-    def _return_to(self, before: OpenRequest | None, asked: OpenRequest) -> None:
+    async def _next(
+        self, asked: OpenRequest, unanswered: Sequence[OpenRequest], problem: Problem, until: float
+    ) -> OpenRequest | Score:
+        """What to send after a refusal: bytes that were sent before if the same departments are up again.
+
+        To those that have answered them they cost nothing: no obfuscator, and no second entry in any record.
+        """
+        self._offered = None
+        offer = await self._offer(until)
+        same = next((one for one in unanswered if one.offer == offer), None)
+        if problem.kind is not problems.DEPARTMENT_UNAVAILABLE or same is None:
+            enterprise_id = EnterpriseId(asked.enterprise_id)
+            return await self._request(enterprise_id, asked.statement.request_id, offer, instead_of=asked)
+        return asked if same is asked else await self._keep(same, asked)
+
+    async def _return_to(
+        self, before: OpenRequest | None, asked: OpenRequest, conflict: AnsweredWithAnotherSet, until: float
+    ) -> Score:
         """A part of the departments has answered `before`: that one may still come to a score, `asked` cannot."""
-        if before is not None and self._is_alive(before):
-            self.store.keep(before, instead_of=(asked.digest,))
-        else:
-            self.store.give_up((asked.digest,))
+        if before is None or before is asked:
+            await asyncio.to_thread(self.store.give_up, (asked.digest,))
+            raise conflict
+        kept, attempt = await self._keep(before, asked), 0
+        if conflict.earlier is not None:
+            raise conflict
+        while True:
+            if isinstance(kept, Score):
+                return kept
+            try:
+                return await self.settle(kept, until)
+            except _AskAnew as fault:
+                await self._give_up_if_final(kept, fault.problem)
+                if fault.problem.kind is not problems.DEPARTMENT_UNAVAILABLE or self._clock.now() >= until:
+                    raise conflict from None
+            except AnsweredWithAnotherSet:
+                await asyncio.to_thread(self.store.give_up, (kept.digest,))
+                raise
+            await self._pause(attempt)
+            attempt += 1
+
+    async def _give_up_if_final(self, asked: OpenRequest, problem: Problem) -> None:
+        """Forget a request after this refusal, unless its departments may answer it yet."""
+        if problem.kind is not problems.DEPARTMENT_UNAVAILABLE:
+            await asyncio.to_thread(self.store.give_up, (asked.digest,))
 
     async def _offer(self, until: float) -> Offer:
         async with self._offering:
@@ -191,11 +251,11 @@ class Asker:
     async def _refused(self, problem: Problem, asked: OpenRequest | None) -> None:
         """Raise what a refusal comes to, unless the same bytes may be sent again."""
         kind = problem.kind
-        if kind in _AGAIN:
+        if kind in ASKED_AGAIN:
             return
         if asked is None:
             raise ScoreRefused(problem)
-        if kind in _ANEW:
+        if kind in ASKED_ANEW:
             raise _AskAnew(problem)
         request_id = asked.statement.request_id
         if kind is problems.REQUEST_CONFLICT:
@@ -206,34 +266,43 @@ class Asker:
         await asyncio.to_thread(self.store.give_up, (asked.digest,))
         raise ScoreRefused(problem, request_id=request_id)
 
-    def _is_alive(self, asked: OpenRequest) -> bool:
-        return asked.statement.expires_at > self._clock.now()
+    def _may_be_answered(self, asked: OpenRequest) -> bool:
+        """Whether departments would answer it, or have and still know what."""
+        return asked.statement.expires_at + ANSWERS_KEPT_SECONDS > self._clock.now()
+
+    def _of_this_question(self, found: _Found, enterprise_id: EnterpriseId) -> _Found:
+        version = found.model_version if isinstance(found, Score) else found.statement.model_version
+        if found.enterprise_id != enterprise_id or version != self.client.version:
+            raise ProtocolStateError(
+                "a request id was used for another enterprise or by another model",
+                advice="Leave it out, or give another.",
+            )
+        return found
 
     async def _pause(self, attempt: int) -> None:
-        await self._sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
+        await self._sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10)))
 
     async def resume(self) -> list[Score]:
-        """Come to the scores of all open requests by this model, and forget those whose time is over.
+        """Come to the scores of all open requests by this model, and forget those that will have none.
 
-        One that cannot be answered now stays open. Raises `ScoreFailed` if the bureau cannot be reached or refuses.
+        One that cannot be answered now stays open. Raises `BureauUnreachable` if nobody can be asked.
         """
         everything = await asyncio.to_thread(self.store.open)
         mine = [asked for asked in everything if asked.statement.model_version == self.client.version]
-        alive = [asked for asked in mine if self._is_alive(asked)]
-        await asyncio.to_thread(self.store.give_up, [asked.digest for asked in mine if asked not in alive])
+        over = [asked.digest for asked in mine if not self._may_be_answered(asked)]
+        await asyncio.to_thread(self.store.give_up, over)
         scores: list[Score] = []
-        for asked in alive:
+        for asked in mine:
+            if asked.digest in over:
+                continue
             try:
                 scores.append(await self.settle(asked))
             except _AskAnew as fault:
-                if fault.problem.kind is not problems.DEPARTMENT_UNAVAILABLE:
-                    await asyncio.to_thread(self.store.give_up, (asked.digest,))
+                await self._give_up_if_final(asked, fault.problem)
+            except AnsweredWithAnotherSet:
+                await asyncio.to_thread(self.store.give_up, (asked.digest,))
+            except BureauUnreachable:
+                raise
+            except (ScoreFailed, PeerError, ProtocolStateError):
+                continue  # it is forgotten already if nothing can come of it
         return scores
-
-
-def _same_enterprise(found: _Found, enterprise_id: EnterpriseId) -> _Found:
-    if found.enterprise_id != enterprise_id:
-        raise ProtocolStateError(
-            "a request id was used for another enterprise", advice="Leave it out, or give another."
-        )
-    return found

@@ -62,7 +62,8 @@ _SUM_BITS: Final = 33
 class Score:
     """What a bank knows at the end. `missing`: departments that were down, for which the mean of their block stands.
 
-    points: whole points, higher is better. log_odds_default: natural logarithm.
+    points: whole points, higher is better. log_odds_default: natural logarithm. scored_at: when this bank opened it,
+    seconds since 1970.
     """
 
     request_id: RequestId
@@ -73,6 +74,7 @@ class Score:
     log_odds_default: float
     departments: tuple[ParticipantId, ...]
     missing: tuple[ParticipantId, ...]
+    scored_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,7 @@ class ScoreClient:
             log_odds_default=log_odds,
             departments=departments,
             missing=missing,
+            scored_at=int(self._clock.now()),
         )
 
     def parts(self, score: Score) -> ScoreParts:

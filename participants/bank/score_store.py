@@ -2,6 +2,9 @@
 
 A request is kept before it is sent, and is open until its score is: so a bank that is killed in between finds the very
 bytes again, and who answered them already gives the same answer. A score takes its request's place in one transaction.
+
+Under one request id there is one open request or one score, whoever keeps it first. Who is second gets to know it, so
+that two who ask under one id at once send the same bytes and come to the same score.
 """
 
 from __future__ import annotations
@@ -9,15 +12,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Connection, Row, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from crypto.identifiers import EnterpriseId, ModelVersion, RequestId
 from models.hosting.storage.database import Database
 from models.wire.online import Offer, ScoreRequest
+from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from participants.bank.database.tables import open_requests, scores
 from participants.bank.score_request import OpenRequest, Score
+
+ANSWERS_KEPT_SECONDS: Final = 2 * MAXIMUM_LIFETIME_SECONDS
+"""After its expiry a request is answered for so long by who answered it before. Then nothing can come of it."""
 
 _LISTS: Final = ("departments", "missing")
 
@@ -28,8 +36,11 @@ class ScoreStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def keep(self, asked: OpenRequest, *, instead_of: Iterable[bytes] = ()) -> None:
-        """Keep a request that is about to be sent, in the place of those of these digests."""
+    def keep(self, asked: OpenRequest, *, now: float, instead_of: Iterable[bytes] = ()) -> OpenRequest | Score:
+        """Keep a request that is about to be sent, in the place of those of these digests; return what is kept.
+
+        That is another one, or a score, if somebody else was first under this request id.
+        """
         statement = asked.statement
         row = {
             "digest": asked.digest,
@@ -39,10 +50,17 @@ class ScoreStore:
             "offer": asked.offer.encode(),
             "expires_at": statement.expires_at,
         }
-        given_up = open_requests.c.digest.in_(tuple(instead_of)) | (open_requests.c.request_id == statement.request_id)
+        over = open_requests.c.expires_at < int(now) - ANSWERS_KEPT_SECONDS
         with self._database.begin() as connection:
-            connection.execute(delete(open_requests).where(given_up))
-            connection.execute(insert(open_requests).values(row))
+            if digests := tuple(instead_of):
+                connection.execute(delete(open_requests).where(open_requests.c.digest.in_(digests)))
+            kept = _first_of(connection, open_requests, row)
+            # Whoever has come to a score meanwhile has committed it: the row above was waited for.
+            scored = connection.execute(select(scores).where(scores.c.request_id == statement.request_id)).first()
+            if scored is not None:
+                over |= open_requests.c.request_id == statement.request_id
+            connection.execute(delete(open_requests).where(over))
+        return _open_request(kept) if scored is None else _score(scored)
 
     def open(self) -> list[OpenRequest]:
         """All requests that are not answered, the oldest first."""
@@ -61,13 +79,12 @@ class ScoreStore:
         with self._database.begin() as connection:
             connection.execute(delete(open_requests).where(open_requests.c.digest.in_(tuple(digests))))
 
-    def scored(self, digest: bytes, score: Score, *, at: float) -> None:
-        """Keep a score and close its request."""
-        row = asdict(score) | {name: json.dumps(getattr(score, name)) for name in _LISTS} | {"scored_at": int(at)}
+    def scored(self, score: Score) -> Score:
+        """Keep a score and close its request; return the score that is kept: the first under its request id."""
+        row = asdict(score) | {name: json.dumps(getattr(score, name)) for name in _LISTS}
         with self._database.begin() as connection:
-            connection.execute(delete(open_requests).where(open_requests.c.digest == digest))
-            connection.execute(delete(scores).where(scores.c.request_id == score.request_id))
-            connection.execute(insert(scores).values(row))
+            connection.execute(delete(open_requests).where(open_requests.c.request_id == score.request_id))
+            return _score(_first_of(connection, scores, row))
 
     def score(self, request_id: RequestId) -> Score | None:
         """The score that a request came to."""
@@ -83,6 +100,14 @@ class ScoreStore:
         return None if row is None else _score(row)
 
 
+def _first_of(connection: Connection, table: Table, row: dict[str, Any]) -> Row[tuple[Any, ...]]:
+    """Insert a row unless there is one under its request id; return the one that there is, locked in either case."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    same = {"request_id": row["request_id"]}
+    upsert = insert(table).values(row).on_conflict_do_update(index_elements=[table.c.request_id], set_=same)
+    return connection.execute(upsert.returning(*table.c)).one()
+
+
 def _open_request(row: Row[tuple[object, ...]]) -> OpenRequest:
     kept = row._mapping  # noqa: SLF001 - SQLAlchemy's public name begins so
     return OpenRequest(
@@ -94,5 +119,4 @@ def _open_request(row: Row[tuple[object, ...]]) -> OpenRequest:
 
 def _score(row: Row[tuple[object, ...]]) -> Score:
     fields = dict(row._mapping)  # noqa: SLF001 - as above
-    del fields["scored_at"]
     return Score(**fields | {name: tuple(json.loads(fields[name])) for name in _LISTS})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -13,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from coordinator.scores.gateway import GatewayService
 from coordinator.scores.meters import GatewayMeters
 from coordinator.scores.scoring import AsyncScoreGateway
-from crypto.errors import ProtocolStateError
-from crypto.identifiers import EnterpriseId, RequestId
+from crypto.errors import PeerError, ProtocolStateError
+from crypto.identifiers import EnterpriseId, ParticipantId, RequestId
 from models.enterprise_id import InvalidEnterpriseId
 from models.hosting.https import problems
 from models.wire.online import ScoreRequest
@@ -24,12 +25,11 @@ from participants.bank.database import open_database
 from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, ScoreRefused
 from participants.bank.explanation import Origin
 from participants.bank.score_request import ScoreClient
-from participants.bank.score_store import ScoreStore
+from participants.bank.score_store import ANSWERS_KEPT_SECONDS, ScoreStore
+from participants.department.errors import ObfuscatorsExhausted
 from simulations.online import OnlineFederation, served_model
 from simulations.online_network import DepartmentNetwork, Faults, MemoryRecord, NodeTransport, bureau_node, peer_over
 from simulations.online_rehearsal import OnlineRehearsal
-
-NAMED = RequestId("0123456789abcdef" * 2)
 
 
 class World:
@@ -43,6 +43,7 @@ class World:
         self.home = rehearsal.home(rehearsal.bank)
         self.store = ScoreStore(open_database(self.home))
         self.store.give_up([one.digest for one in self.store.open()])
+        self.named = RequestId(secrets.token_hex(16))
         self.record = MemoryRecord()
         self.bureau = Faults()
         gateway = AsyncScoreGateway([served_model(self.home, rehearsal.drawn.version)], self.fan_out)
@@ -78,6 +79,20 @@ class World:
 
     def sent(self) -> list[bytes]:
         return self.bureau.asked.get(SCORES_PATH, [])
+
+    def dry(self, department: ParticipantId, *, until_slept: int) -> list[bytes]:
+        """Have a department answer probes and no request, as without obfuscators; return what reaches it."""
+        scorer, reached = self.network.scorers[department], []
+        handle = scorer.handle
+
+        def without_obfuscators(data: bytes) -> bytes:
+            reached.append(data)
+            if len(self.slept) < until_slept:
+                raise ObfuscatorsExhausted
+            return handle(data)
+
+        scorer.handle = without_obfuscators  # type: ignore[method-assign]
+        return reached
 
 
 @pytest.fixture
@@ -183,6 +198,36 @@ def test_a_department_that_goes_down_after_the_offer_is_left_out_of_the_next(wor
     run(scenario())
 
 
+def test_a_department_without_obfuscators_slows_a_score_down_and_costs_the_others_nothing(world: World) -> None:
+    async def scenario() -> None:
+        row, enterprise = world.enterprise()
+        world.dry(world.departments[0], until_slept=9)
+        before = world.rehearsal.clock.seconds
+        score = await world.bank().score(enterprise)
+        assert score.missing == ()
+        assert score.log_odds_default == pytest.approx(world.rehearsal.drawn.log_odds(row), abs=1e-12)
+        assert 8 < world.rehearsal.clock.seconds - before < 30
+        assert len(world.sent()) == 10
+        assert len(set(world.sent())) == len(world.record.outcomes) == 1
+        assert world.store.open() == []
+
+    run(scenario())
+
+
+def test_a_department_that_stays_without_obfuscators_costs_the_patience(world: World) -> None:
+    async def scenario() -> None:
+        world.dry(world.departments[0], until_slept=1_000)
+        began = world.rehearsal.clock.seconds
+        with pytest.raises(ScoreRefused) as refused:
+            await world.bank().score(world.enterprise()[1])
+        assert refused.value.problem.kind is problems.DEPARTMENT_UNAVAILABLE
+        assert 30 <= world.rehearsal.clock.seconds - began < 33
+        (left,) = world.store.open()
+        assert {left.request.encode()} == set(world.sent())
+
+    run(scenario())
+
+
 def test_an_enterprise_that_was_answered_with_another_set_keeps_its_score(world: World) -> None:
     async def scenario() -> None:
         _, enterprise = world.enterprise()
@@ -217,17 +262,133 @@ def test_a_request_of_which_a_part_of_the_departments_knows_stays_open_until_all
     run(scenario())
 
 
+def test_a_department_that_is_back_within_the_patience_completes_the_request_that_the_others_answered(
+    world: World,
+) -> None:
+    async def scenario() -> None:
+        row, enterprise = world.enterprise()
+        bank = world.bank()
+        await bank.score(world.enterprise()[1])
+        world.record.outcomes.clear()
+        world.network.faults[world.departments[2]].refuses = problems.NOT_READY
+        asking = asyncio.create_task(bank.score(enterprise))
+        await until(lambda: len(world.slept) >= 6)
+        world.network.faults[world.departments[2]].refuses = None
+        await world.probe()
+        score = await asking
+        assert score.missing == ()
+        assert score.log_odds_default == pytest.approx(world.rehearsal.drawn.log_odds(row), abs=1e-12)
+        assert sorted(world.record.outcomes.values()) == ["answered", problems.REQUEST_CONFLICT.slug]
+        assert world.store.open() == []
+
+    run(scenario())
+
+
+async def unanswered(world: World, enterprise: EnterpriseId, *, down: bool) -> None:
+    """A bank asks under a request id and is killed; `down`: before anybody has read its request."""
+    bank = world.bank()
+    await bank.score(world.enterprise()[1])  # the offer is known now
+    world.bureau.asked.clear()
+    world.record.outcomes.clear()
+    world.bureau.down, world.bureau.cut = down, 1_000
+    task = asyncio.create_task(bank.score(enterprise, request_id=world.named))
+    await until(lambda: bool(world.slept) if down else "answered" in world.record.outcomes.values())
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    world.bureau.down, world.bureau.cut = False, 0
+    assert len(world.store.open()) == 1
+
+
+def test_a_request_that_was_answered_before_it_expired_is_counted_once(world: World) -> None:
+    async def scenario() -> None:
+        row, enterprise = world.enterprise()
+        await unanswered(world, enterprise, down=False)
+        (asked,) = world.store.open()
+        world.rehearsal.clock.seconds = asked.statement.expires_at + ANSWERS_KEPT_SECONDS / 2
+        score = await world.bank().score(enterprise, request_id=world.named)
+        assert score.log_odds_default == pytest.approx(world.rehearsal.drawn.log_odds(row), abs=1e-12)
+        assert set(world.sent()) == {asked.request.encode()}
+        assert len(world.record.outcomes) == 1
+        assert world.store.open() == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("seconds", [ANSWERS_KEPT_SECONDS / 2, ANSWERS_KEPT_SECONDS + 1])
+def test_a_request_that_expired_before_anybody_read_it_is_made_anew(world: World, seconds: float) -> None:
+    async def scenario() -> None:
+        row, enterprise = world.enterprise()
+        await unanswered(world, enterprise, down=True)
+        (asked,) = world.store.open()
+        world.rehearsal.clock.seconds = asked.statement.expires_at + seconds
+        score = await world.bank().score(enterprise, request_id=world.named)
+        assert (score.request_id, score.missing) == (world.named, ())
+        assert score.log_odds_default == pytest.approx(world.rehearsal.drawn.log_odds(row), abs=1e-12)
+        assert list(world.record.outcomes.values()).count("answered") == 1
+        assert world.store.open() == []
+
+    run(scenario())
+
+
+def test_two_who_ask_under_one_request_id_at_once_are_counted_once(world: World) -> None:
+    async def scenario() -> None:
+        _, enterprise = world.enterprise()
+        banks = [world.bank(), world.bank()]
+        scores = await asyncio.gather(*(bank.score(enterprise, request_id=world.named) for bank in banks * 2))
+        assert len(set(scores)) == 1
+        assert len(set(world.sent())) == len(world.record.outcomes) == 1
+
+    run(scenario())
+
+
+def test_one_open_request_that_comes_to_nothing_keeps_no_other_from_its_score(world: World) -> None:
+    async def scenario() -> None:
+        bank = world.bank()
+        (_, settled), (_, refused), (_, fresh) = (world.enterprise() for _ in range(3))
+        await bank.score(settled)
+        await bank.score(refused)
+        client, now, gone = bank._asker.client, world.rehearsal.clock.now(), world.departments[3]
+        expired = client.request(refused, world.rehearsal.offer())
+        world.rehearsal.clock.seconds = expired.statement.expires_at + ANSWERS_KEPT_SECONDS / 2
+        conflicting = client.request(settled, world.rehearsal.offer(gone))
+        answered = client.request(fresh, world.rehearsal.offer())
+        for asked in (conflicting, expired, answered):
+            world.store.keep(asked, now=now)
+        (score,) = await bank.resume()
+        assert (score.request_id, score.enterprise_id) == (answered.statement.request_id, fresh)
+        assert world.store.open() == []
+
+    run(scenario())
+
+
+def test_an_answer_that_cannot_be_opened_is_not_asked_for_again(world: World) -> None:
+    async def scenario() -> None:
+        row, enterprise = world.enterprise()
+        bank = world.bank()
+        await bank.score(world.enterprise()[1])
+        world.bureau.change = lambda body: body[:-1] + bytes([body[-1] ^ 1])
+        with pytest.raises(PeerError):
+            await bank.score(enterprise, request_id=world.named)
+        world.bureau.change = None
+        score = await bank.score(enterprise, request_id=world.named)
+        assert len(set(world.sent())) == 3
+        assert score.log_odds_default == pytest.approx(world.rehearsal.drawn.log_odds(row), abs=1e-12)
+        assert world.store.open() == []
+
+    run(scenario())
+
+
 def test_a_request_id_stands_for_one_score_of_one_enterprise(world: World) -> None:
     async def scenario() -> None:
         _, enterprise = world.enterprise()
         bank = world.bank()
-        score = await bank.score(enterprise, request_id=NAMED)
+        score = await bank.score(enterprise, request_id=world.named)
         sent = len(world.sent())
-        assert score.request_id == NAMED
-        assert await world.bank().score(enterprise, request_id=NAMED) == score
+        assert score.request_id == world.named
+        assert await world.bank().score(enterprise, request_id=world.named) == score
         assert len(world.sent()) == sent
         with pytest.raises(ProtocolStateError, match="another enterprise"):
-            await bank.score(world.enterprise()[1], request_id=NAMED)
+            await bank.score(world.enterprise()[1], request_id=world.named)
 
     run(scenario())
 

@@ -21,6 +21,7 @@ from participants.bank.score_request import Score
 
 IDS = make_enterprise_ids(np.random.default_rng(3), 600)
 DEPARTMENT = ParticipantId("tax")
+SCORED_AT = 1_800_000_000
 
 
 def score_of(enterprise_id: str, request_id: RequestId) -> Score:
@@ -33,6 +34,7 @@ def score_of(enterprise_id: str, request_id: RequestId) -> Score:
         log_odds_default=-2.9,
         departments=(),
         missing=(DEPARTMENT,),
+        scored_at=SCORED_AT,
     )
 
 
