@@ -3,7 +3,8 @@
 Who calls is shown twice, as `guard.py` wants it: by the certificate of the connection and by a signature
 (RFC 9421) in every request. Who answers is shown by the certificate: it must be one that the peer's pinned documents
 name. Documents are looked up again every second, and at once when a connection cannot be made, so that a rotation of
-keys is followed without a restart; connections that are open stay open until then.
+keys is followed without a restart; connections that are open stay open until then. Of two documents with two addresses
+the one that answered last is asked first.
 
 An answer is taken if it has status 200, the one media type and no more bytes than it may have. A problem (RFC 9457)
 becomes a `RemoteProblem`. Nothing is decompressed, no redirect is followed and no cookie is kept.
@@ -120,10 +121,15 @@ class Peer:
             async with asyncio.timeout(timeout_seconds):
                 for attempt in range(_ATTEMPTS):
                     transport = self._current(again=attempt > 0)
+                    address = self._addresses[0]
+                    # Of two addresses one may lead nowhere: the other gets as much time.
+                    connect_seconds = timeout_seconds / _ATTEMPTS if len(self._addresses) > 1 else None
                     try:
-                        return await self._exchange(transport, path, body, maximum_bytes)
+                        return await self._exchange(
+                            transport, address + path, body, maximum_bytes, connect_seconds=connect_seconds
+                        )
                     except (httpx.ConnectError, httpx.ConnectTimeout):
-                        self._addresses.append(self._addresses.pop(0))
+                        self._turn_from(address)
                     except _CUT:
                         sent = True  # an idle connection was closed meanwhile, or the peer went away
         except (TimeoutError, httpx.TimeoutException):
@@ -133,7 +139,10 @@ class Peer:
         raise PeerUnreachable(self.name, "connection cut" if sent else "not connected", sent=sent)
 
     def is_connected(self) -> bool:
-        """Whether a connection is open: the machine of a process that ends says so at once, also if it was killed."""
+        """Whether nothing speaks against it that the peer is there: no request was made yet, or a connection is open.
+
+        When the peer's process ends, killed or not, its machine closes the connections at once.
+        """
         return not isinstance(self._transport, TlsTransport) or self._transport.is_connected()
 
     async def close(self) -> None:
@@ -161,8 +170,14 @@ class Peer:
             if self._transport is not None:
                 self._retire(self._transport)
             self._transport, self._made_of = self._new_transport(certificates), made_of
-            self._addresses = addresses
+            if set(addresses) != set(self._addresses):  # else what is known of them stays good
+                self._addresses = addresses
         return self._transport
+
+    def _turn_from(self, address: str) -> None:
+        """Begin with another address from now on, unless a request beside this one has found that out already."""
+        if self._addresses[0] == address:
+            self._addresses.append(self._addresses.pop(0))
 
     def _retire(self, transport: httpx.AsyncBaseTransport) -> None:
         """Close it when what is under way in it has had its time."""
@@ -177,10 +192,18 @@ class Peer:
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
 
-    async def _exchange(self, transport: httpx.AsyncBaseTransport, path: str, body: bytes, maximum_bytes: int) -> bytes:
-        url = self._addresses[0] + path
+    async def _exchange(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        url: str,
+        body: bytes,
+        maximum_bytes: int,
+        *,
+        connect_seconds: float | None,
+    ) -> bytes:
         headers = {"Content-Type": MEDIA_TYPE, **self._signer.sign("POST", url, body)}
-        request = httpx.Request("POST", url, headers=headers, content=body)
+        extensions = {"timeout": {"connect": connect_seconds}}
+        request = httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
         response = await transport.handle_async_request(request)
         try:
             kind, ok = response.headers.get("content-type", ""), response.status_code == httpx.codes.OK
@@ -188,7 +211,7 @@ class Peer:
         finally:
             await response.aclose()
         self._traffic(
-            _head_bytes(f"POST {path} HTTP/1.1", request.headers) + len(body),
+            _head_bytes(f"POST {request.url.path} HTTP/1.1", request.headers) + len(body),
             _head_bytes(f"HTTP/1.1 {response.status_code} {response.reason_phrase}", response.headers) + len(data),
         )
         if not ok:

@@ -33,7 +33,8 @@ _Origin = tuple[str, int]
 class TlsTransport(httpx.AsyncBaseTransport):
     """Carries requests over at most `connections` TLS connections of `context`, which are kept open.
 
-    Used within one event loop. Raises httpx's errors, and leaves it to its caller how long anything may take.
+    Used within one event loop. Raises httpx's errors, and leaves it to its caller how long anything may take, but for a
+    request's `extensions["timeout"]["connect"]`: so many seconds for a new connection with its handshake.
     """
 
     def __init__(self, context: ssl.SSLContext, *, connections: int) -> None:
@@ -52,7 +53,7 @@ class TlsTransport(httpx.AsyncBaseTransport):
         await self._places.acquire()
         connection: _Connection | None = None
         try:
-            connection = self._take(_origin(request)) or await self._connect(_origin(request))
+            connection = self._take(_origin(request)) or await self._connect(request)
             status, headers = await connection.exchange(message)
         except BaseException:
             if connection is not None:
@@ -80,15 +81,18 @@ class TlsTransport(httpx.AsyncBaseTransport):
                 return connection
         return None
 
-    async def _connect(self, origin: _Origin) -> _Connection:
+    async def _connect(self, request: httpx.Request) -> _Connection:
         """A connection whose handshake is done."""
-        host, port = origin
+        host, port = origin = _origin(request)
+        timeout = asyncio.timeout(request.extensions.get("timeout", {}).get("connect"))
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(self._forget), host, port, ssl=self._context, server_hostname=host
-            )
-        except OSError as error:  # ssl.SSLError among them
-            raise httpx.ConnectError(type(error).__name__) from error
+            async with timeout:
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: _Connection(self._forget), host, port, ssl=self._context, server_hostname=host
+                )
+        except OSError as error:  # ssl.SSLError and TimeoutError among them
+            kind = httpx.ConnectTimeout if timeout.expired() else httpx.ConnectError
+            raise kind(type(error).__name__) from error
         self._open[connection] = origin
         return connection
 
@@ -117,6 +121,7 @@ class _Connection(asyncio.Protocol):
         self._used_at = time.monotonic()
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
+        self._frame_bytes = 0
         self._head: asyncio.Future[tuple[int, list[tuple[bytes, bytes]]]] | None = None
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
@@ -140,7 +145,7 @@ class _Connection(asyncio.Protocol):
         """Send a request; return status and headers of its answer."""
         if self._error is not None or self._transport is None:
             raise self._error or httpx.RemoteProtocolError("a connection was closed")
-        self._headers, self._head_bytes, self._complete = [], 0, False
+        self._headers, self._head_bytes, self._frame_bytes, self._complete = [], 0, 0, False
         self._head = asyncio.get_running_loop().create_future()
         self._transport.write(message)
         return await self._head
@@ -178,6 +183,7 @@ class _Connection(asyncio.Protocol):
             return
         if self._head is not None and not self._head.done():
             self._head_bytes += len(data)
+        self._frame_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -185,6 +191,8 @@ class _Connection(asyncio.Protocol):
             return
         if self._head_bytes > MAXIMUM_HEAD_BYTES and self._head is not None and not self._head.done():
             self._fail(httpx.RemoteProtocolError("an answer's head is too long"))
+        elif self._frame_bytes > MAXIMUM_HEAD_BYTES and not self._complete:
+            self._fail(httpx.RemoteProtocolError("an answer has more to say of itself than anything"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is closed, by whomever."""
@@ -202,7 +210,9 @@ class _Connection(asyncio.Protocol):
             raise httpx.RemoteProtocolError("two answers came to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One line of the head."""
+        """One line of the head. After it none may come: nobody reads trailers, and they have no end of their own."""
+        if self._head is not None and self._head.done():
+            raise httpx.RemoteProtocolError("an answer has trailers")
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -215,6 +225,7 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Some of the body."""
+        self._frame_bytes = 0
         self._chunks.append(data)
         self._buffered += len(data)
         if self._buffered > _BUFFER_BYTES and self._transport is not None:

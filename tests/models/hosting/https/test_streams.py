@@ -156,6 +156,8 @@ def test_a_connection_that_the_other_side_closes_is_not_used_again(contexts: Con
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * MAXIMUM_HEAD_BYTES,
         b"HTTP/1.1 200 OK\r\na: " + b"b" * 2 * MAXIMUM_HEAD_BYTES,
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnone\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\na: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: " + b"b" * 2 * MAXIMUM_HEAD_BYTES,
     ],
 )
 def test_what_is_no_answer_is_an_error_and_the_end_of_the_connection(contexts: Contexts, answer: bytes) -> None:
