@@ -9,6 +9,7 @@ YurongError
     ├── ApprovalsMissing       participants that did not decide on a run in time
     ├── RunUnderWay            a run that another process conducts
     ├── LinkFailed             the SuperLink does not answer, or does not do what it was asked
+    │   └── NodesRefused       it does not register some participants' nodes, and will not
     ├── FlowerUnknown          Flower is not as this release expects it, so nothing starts
     ├── ModelNotServed         no scores are given by a model
     ├── DepartmentUnavailable  a department gave no answer to a score request
@@ -37,6 +38,17 @@ class CoordinatorError(YurongError):
 
 class LinkFailed(CoordinatorError):
     """The SuperLink does not answer, or did not do what the bureau asked of it."""
+
+
+class NodesRefused(LinkFailed):
+    """Nodes whose keys the SuperLink does not take."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(sorted(names))
+        super().__init__(
+            f"the SuperLink does not register {', '.join(self.names)}",
+            advice="A key that was removed once stays out: let the node rotate its keys, and pin the new document.",
+        )
 
 
 class FlowerUnknown(CoordinatorError):

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
@@ -54,14 +54,17 @@ def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
     checks = {"database": database.is_current, "models": gateway.is_current}
     with NodeProcess(settings, checks=checks) as process:
         process.registry.register(CertificateExpiry(home))
+        looked_after: dict[str, Callable[[], bool]] = {}
         if settings.training:
-            process.keep(conduct_runs(home, settings, database, process))
+            runs = conduct_runs(home, settings, database, process)
+            process.keep(runs)
+            looked_after["runs"] = runs.is_alive
         entrance = Entrance(home, roles={Role.BANK})
         meters = GatewayMeters(process.registry)
         guarded = entrance.guard(gateway.app(meters), maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES)
         counted = CountedBytes(guarded, meters.with_banks)
         app = Metered(counted, HttpMeters(process.registry), service="gateway", routes=ROUTES)
-        process.open_operations()
+        process.open_operations(looked_after)
         serve(
             app,
             host=settings.listen_host,
@@ -140,9 +143,7 @@ class Gateway:
             meters.show(name for model in served for name in model.departments)
 
 
-def conduct_runs(
-    home: BureauHome, settings: BureauSettings, database: Database, process: NodeProcess
-) -> AbstractContextManager[object]:
+def conduct_runs(home: BureauHome, settings: BureauSettings, database: Database, process: NodeProcess) -> RunService:
     """Start Flower's side; what is returned conducts the runs that stand in the database."""
     link = SuperLink.prepare(home.directory / "superlink", port=settings.superlink_port)
     directory = home.directory.resolve()

@@ -25,10 +25,11 @@ from flwr.proto.control_pb2 import (
 )
 from flwr.supercore.constant import NodeStatus
 from flwr.supercore.control.control_http_client import ControlHttpClient
+from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.fab import Fab
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 
-from coordinator.errors import LinkFailed
+from coordinator.errors import LinkFailed, NodesRefused
 from coordinator.flower.bundle import app_bundle
 from coordinator.flower.link_guard import CONTROL_KEY_HEADER
 from crypto.identifiers import ParticipantId
@@ -121,8 +122,8 @@ class Control:
     def synchronise(self, node_keys: Mapping[ParticipantId, Collection[bytes]]) -> bool:
         """Let exactly these nodes be registered; returns whether anything had to be changed.
 
-        A participant has two keys for as long as two of its documents are in force. Raises `LinkFailed`, when all else
-        is done, for a key that was unregistered once: Flower never takes it again, so its node needs a new one.
+        A participant has two keys for as long as two of its documents are in force. Raises `NodesRefused`, when all
+        else is done, for a key that was unregistered once: Flower never takes it again, so its node needs a new one.
         """
         wanted = {(str(name), key) for name, keys in node_keys.items() for key in keys if key}
         found = {(node.name, node.key): node.node_id for node in self.nodes()}
@@ -130,17 +131,18 @@ class Control:
             self.unregister(found[name, key])
         refused = [name for name, key in sorted(wanted - found.keys()) if not self._registered(name, key)]
         if refused:
-            raise LinkFailed(
-                f"the SuperLink does not register {', '.join(refused)}",
-                advice="A key that was removed once stays out: let the node rotate its keys, and pin the new document.",
-            )
+            raise NodesRefused(refused)
         return wanted != found.keys()
 
     def _registered(self, name: str, node_key: bytes) -> bool:
-        try:
-            self.register(ParticipantId(name), node_key)
-        except LinkFailed:
-            return False
+        request = RegisterNodeRequest(public_key=_pem(node_key), name=name)
+        with _failure(f"to register {name}"):
+            try:
+                self._client.RegisterNode(request)
+            except httpx.HTTPStatusError as fault:
+                if not fault.response.is_client_error:
+                    raise
+                return False
         return True
 
     def start(
@@ -159,16 +161,15 @@ class Control:
         return flower_run
 
     def status(self, flower_run: int) -> RunStatus:
-        """Where a run stands."""
+        """Where a run stands. One that the SuperLink does not know, since it has lost its state, has come to an end."""
         with _failure("to say how the run goes"):
-            run = self._client.ListRuns(ListRunsRequest(run_id=flower_run)).run_dict[flower_run]
+            try:
+                run = self._client.ListRuns(ListRunsRequest(run_id=flower_run)).run_dict[flower_run]
+            except httpx.HTTPStatusError as fault:
+                if not _is_unknown_run(fault.response):
+                    raise
+                return RunStatus(FINISHED, "", "the SuperLink does not know this run")
         return RunStatus(run.status.status, run.status.sub_status, run.status.details)
-
-    def unfinished(self) -> list[int]:
-        """Flower's ids of the runs that have not come to an end."""
-        with _failure("to list the runs"):
-            runs = self._client.ListRuns(ListRunsRequest()).run_dict
-        return sorted(number for number, run in runs.items() if run.status.status != FINISHED)
 
     def stop(self, flower_run: int) -> None:
         """Stop a run; nothing if it has ended already."""
@@ -183,6 +184,12 @@ def _failure(what: str) -> Iterator[None]:
         yield
     except httpx.HTTPError as fault:
         raise LinkFailed(f"the SuperLink failed {what}: {type(fault).__name__}", advice="Its log says why.") from None
+
+
+def _is_unknown_run(response: httpx.Response) -> bool:
+    """Whether Flower says this itself: the guard before it answers 404 as well, to a key that is not ours."""
+    said = FlowerError.from_json(response.text)
+    return said is not None and said.code == ApiErrorCode.RUN_ID_NOT_FOUND
 
 
 def _pem(der: bytes) -> bytes:

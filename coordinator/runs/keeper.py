@@ -199,10 +199,7 @@ class RunKeeper:
         """Whether Flower goes on with a run that nobody conducts at this moment: it has to start a process first."""
         if record.flower_run is None:
             return False
-        try:
-            ended = self._starter.status(record.flower_run).status == FINISHED
-        except KeyError:  # a SuperLink that has lost its state
-            return False
+        ended = self._starter.status(record.flower_run).status == FINISHED
         since = self._silent_since.setdefault(record.run_id, self._clock.now())
         if not ended and self._clock.now() - since >= SILENT_SECONDS:
             self._starter.stop(record.flower_run)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Collection
 from types import TracebackType
 from typing import Final, Self
 
-from coordinator.errors import LinkFailed
-from coordinator.flower.control import Control
+from coordinator.flower.node_list import NodeList
 from coordinator.flower.superlink import SuperLink
 from coordinator.home import BureauHome
 from coordinator.registry import ModelRegistry
@@ -22,11 +20,10 @@ from models.hosting.storage.database import Database
 
 POLL_SECONDS: Final = 1.0
 _PARTICIPANTS: Final = frozenset({Role.DEPARTMENT, Role.BANK})
-_log = logging.getLogger("yurong.runs")
 
 
 class RunService:
-    """A context: a thread that registers who is admitted, and looks after the runs in the database."""
+    """A context: a thread that looks after the runs in the database, and one that registers who is admitted."""
 
     def __init__(self, home: BureauHome, settings: BureauSettings, database: Database, link: SuperLink) -> None:
         self._home, self._database, self._link = home, database, link
@@ -38,19 +35,28 @@ class RunService:
         )
         self._restarts = settings.attempts
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="runs", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._keep_runs, name="runs", daemon=True),
+            threading.Thread(target=self._keep_nodes, name="nodes", daemon=True),
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(timeout=10)
+        for thread in self._threads:
+            thread.join(timeout=10)
 
-    def _run(self) -> None:
+    def is_alive(self) -> bool:
+        """Whether runs and nodes are looked after; for the node's readiness."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def _keep_runs(self) -> None:
         with self._link.control() as control:
             keeper = RunKeeper(
                 RunRecords(self._database, clock=self._home.clock),
@@ -61,24 +67,11 @@ class RunService:
                 restarts=self._restarts,
                 clock=self._home.clock,
             )
-            registered = threading.Thread(target=self._register, args=(control,), name="nodes", daemon=True)
-            registered.start()
             keeper.serve(self._stop, poll_seconds=POLL_SECONDS)
-            registered.join(timeout=5)
 
-    def _register(self, control: Control) -> None:
-        """Keep Flower's list of nodes the same as the pins. A SuperLink that is down is asked again."""
-        known: object = None
-        while not self._stop.wait(POLL_SECONDS):
-            keys = self._node_keys()
-            if keys == known:
-                continue
-            try:
-                control.synchronise(keys)
-            except LinkFailed as error:
-                _log.warning("nodes are not registered", extra={"error": error})
-                continue
-            known = keys
+    def _keep_nodes(self) -> None:
+        with self._link.control() as control:
+            NodeList(control, self._node_keys).serve(self._stop, poll_seconds=POLL_SECONDS)
 
     def _node_keys(self) -> dict[ParticipantId, Collection[bytes]]:
         """The keys of the nodes of everybody who is admitted."""

@@ -12,10 +12,10 @@ from flwr.superlink import extensions
 from flwr.superlink import main as flower_main
 from starlette.types import Message, Scope
 
-from coordinator.errors import FlowerUnknown, LinkFailed
+from coordinator.errors import FlowerUnknown, LinkFailed, NodesRefused
 from coordinator.flower import link_program
 from coordinator.flower.bundle import app_bundle
-from coordinator.flower.control import Control
+from coordinator.flower.control import FINISHED, Control
 from coordinator.flower.link_guard import CONTROL_KEY_HEADER, LinkGuard
 from coordinator.flower.superlink import LOOPBACK, SuperLink
 from crypto.identifiers import ParticipantId
@@ -59,6 +59,7 @@ def test_the_nodes_are_made_to_be_those_of_the_pinned_documents(control: Control
     other = node_key()
     with pytest.raises(LinkFailed, match="does not register courts") as refused:
         control.synchronise({TAX: [next_, other], COURTS: [courts]})
+    assert isinstance(refused.value, NodesRefused)
     assert "rotate" in refused.value.advice
     assert {(node.name, node.key) for node in control.nodes()} == {(TAX, next_), (TAX, other)}
 
@@ -66,11 +67,17 @@ def test_the_nodes_are_made_to_be_those_of_the_pinned_documents(control: Control
 def test_a_run_is_started_listed_and_stopped(control: Control) -> None:
     run = control.start("a-run")
     assert control.status(run).status == "pending"
-    assert run in control.unfinished()
     control.stop(run)
     assert control.status(run).outcome == "stopped"
     control.stop(run)
-    assert run not in control.unfinished()
+    assert control.status(run).status == FINISHED
+
+
+def test_a_run_of_which_the_superlink_knows_nothing_has_come_to_an_end(control: Control, link: SuperLink) -> None:
+    assert control.status(1234567).status == FINISHED
+    control.stop(1234567)
+    with Control(link.address, link.certificate, b"0" * 64) as stranger, pytest.raises(LinkFailed):
+        stranger.status(1234567)  # not found either, says the guard, and knows nothing of runs
 
 
 def test_without_the_key_nothing_is_done(link: SuperLink) -> None:
