@@ -34,6 +34,7 @@ from models.hosting.https.guard import caller_of
 from models.hosting.https.message import read_message
 from models.hosting.https.openapi import message_body, message_responses
 from models.hosting.https.peer import MEDIA_TYPE
+from models.hosting.https.refusals import answer_error
 from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer, ScoreRequest
 
 ANSWERED: Final = "answered"
@@ -162,7 +163,7 @@ def gateway_app(service: GatewayService, *, background: Background | None = None
         version="1",
         docs_url=None,
         redoc_url=None,
-        exception_handlers={YurongError: problems.answer_error, HTTPException: problems.answer_error},
+        exception_handlers={YurongError: answer_error, HTTPException: answer_error},
     )
     operations = (
         ("/v1/offers", OnlineStep.OFFER, service.offer, OfferRequest, Offer),

@@ -32,6 +32,7 @@ from models.hosting.https.guard import caller_of
 from models.hosting.https.message import read_message
 from models.hosting.https.openapi import message_body, message_responses
 from models.hosting.https.peer import MEDIA_TYPE
+from models.hosting.https.refusals import answer_error
 from models.wire.codec import WireMessage
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest, RelayedRequest
 from participants.department.errors import ObfuscatorsExhausted
@@ -152,7 +153,7 @@ def department_app(service: DepartmentService, *, lifespan: Lifespan[FastAPI] | 
         version="1",
         docs_url=None,
         redoc_url=None,
-        exception_handlers={YurongError: problems.answer_error, HTTPException: problems.answer_error},
+        exception_handlers={YurongError: answer_error, HTTPException: answer_error},
     )
     operations: tuple[tuple[str, _Handler, type[WireMessage], type[WireMessage]], ...] = (
         (PARTIAL_SCORES_PATH, service.partial_score, RelayedRequest, DepartmentAnswer),

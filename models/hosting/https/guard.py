@@ -7,14 +7,13 @@
     5. the app, with the caller's `ParticipantId` in `scope["state"]["caller"]`
 
 A signature proves who made the request, the certificate who sends it: a bank cannot hand in what another bank signed.
-Every refusal is a problem (`models.hosting.https.problems`). So is every error that the app did not answer itself: its
-class goes into the log, and nothing of it to the caller.
+Every refusal is a problem (`models.hosting.https.problems`). So is every error that the app did not answer itself. Why
+goes into the log (`refusals.py`), and nothing of it to the caller.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from typing import Final, Protocol
 
@@ -23,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crypto.errors import MalformedMessage
 from crypto.identifiers import ParticipantId
 from models.hosting.errors import BodyRefused, CertificateMismatch, RequestRefused
+from models.hosting.https import refusals
 from models.hosting.https.problems import (
     BODY_TOO_LARGE,
     BODY_TOO_SLOW,
@@ -30,18 +30,15 @@ from models.hosting.https.problems import (
     MALFORMED,
     NOT_READY,
     Problem,
-    problem_of,
     send_problem,
 )
 from models.hosting.https.signatures import RequestVerifier, SignedHeaders
 
 PEER_CERTIFICATE: Final = "yurong.peer_certificate"
 """Under this a scope's extensions hold `{"der": the certificate that the caller showed in TLS}`."""
-CALLER: Final = "caller"
+CALLER: Final = refusals.CALLER
 """Under this a scope's state holds who called."""
 BODY_SECONDS: Final = 10.0
-
-_LOG: Final = logging.getLogger("yurong.guard")
 
 
 class _Disconnected(Exception):
@@ -83,15 +80,17 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        caller: ParticipantId | None = None
         try:
             signed = self._read(scope)
+            caller = signed.signer  # by its certificate
             body = await self._body(scope, receive)
             caller = self._verifier.check(signed, scope["method"], _authority(scope), _path(scope), body)
         except _Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - pins that cannot be read refuse everybody, and say no more
             # What is left of the body is not read, so nothing else can follow on this connection.
-            await send_problem(scope, send, _refusal(error), close=True)
+            await send_problem(scope, send, refusals.refusal(error, caller=caller), close=True)
             return
         scope.setdefault("state", {})[CALLER] = caller
         await self._answer(scope, _Replay(body, receive), send)
@@ -148,7 +147,7 @@ class Guard:
                 await send_problem(scope, send, Problem(kind=NOT_READY), close=True)
             raise
         except Exception as error:  # noqa: BLE001 - whatever the app let out: no text of it may reach anybody
-            problem = _refusal(error)
+            problem = refusals.refusal(error, caller=scope["state"].get(CALLER))
             if not started:
                 await send_problem(scope, send, problem)
             elif not ended:
@@ -179,14 +178,6 @@ def caller_of(scope: Scope) -> ParticipantId:
     if not isinstance(caller, str):
         raise CertificateMismatch("an operation is reached without a guard before it")
     return ParticipantId(caller)
-
-
-def _refusal(error: Exception) -> Problem:
-    """What an error is answered with. What is this side's fault goes into the log."""
-    problem = problem_of(error)
-    if problem.status >= 500:
-        _LOG.error("request failed", extra={"error": error, "problem": problem.slug})
-    return problem
 
 
 def _length(scope: Scope) -> int:

@@ -21,11 +21,9 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Scope, Send
 
 from crypto.documents import canonical_json
@@ -389,11 +387,3 @@ async def send_problem(scope: Scope, send: Send, problem: Problem, *, close: boo
     raw = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers]
     await send({"type": "http.response.start", "status": problem.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
-
-
-async def answer_error(request: Request, error: Exception) -> Response:
-    """Starlette's and FastAPI's exception handler for every class: `exception_handlers={YurongError: answer_error}`."""
-    problem = problem_of(error)
-    state: dict[str, Any] = request.scope.setdefault("state", {})
-    state[STATE_KEY] = problem.slug
-    return Response(problem.to_json(), status_code=problem.status, headers=dict(problem.headers()))

@@ -1,6 +1,6 @@
 """What a node writes down: one line of JSON an event to stderr, with nothing in it that identifies or values anybody.
 
-    {"at": "2026-11-23T18:06:05.123Z", "event": "request failed", "level": "error", "logger": "yurong.guard", …}
+    {"at": "2026-11-23T18:06:05.123Z", "event": "request failed", "level": "error", "logger": "yurong.requests", …}
 
 What is not on a list of what may be said is left out, so that a careless line costs a word in a log and no secret:
 

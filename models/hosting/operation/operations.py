@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from models.hosting.https.problems import answer_error
+from models.hosting.https.refusals import answer_error
 
 CHECK_SECONDS: Final = 2.0
 

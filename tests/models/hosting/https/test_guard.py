@@ -248,7 +248,21 @@ def test_an_error_of_the_app_is_a_problem_without_its_words(world: Any, caplog: 
         through(world, exchange, failing(error, before=0))
         assert exchange.problem == slug
         assert "secret" not in json.dumps([str(one) for one in exchange.sent])
-    assert [(one.message, one.levelno) for one in caplog.records] == [("request failed", logging.ERROR)]
+    assert [(one.message, one.levelno, vars(one)["participant"]) for one in caplog.records] == [
+        ("request failed", logging.ERROR, "bureau"),
+        ("request refused", logging.WARNING, "bureau"),
+    ]
+
+
+def test_who_is_refused_before_the_app_is_in_the_log_by_name_if_its_certificate_says_it(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stale = request(world)
+    world.clock.time += 3600
+    through(world, stale)
+    through(world, request(world, parts=[bytes(len(BODY))]))
+    said = [(one.levelname, vars(one)["problem"], vars(one)["participant"]) for one in caplog.records]
+    assert said == [("WARNING", "signature-stale", None), ("WARNING", "signature-invalid", "bureau")]
 
 
 def test_pins_that_cannot_be_read_refuse_everybody(world: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -22,6 +22,7 @@ from models.enterprise_id import InvalidEnterpriseId
 from models.hosting import errors
 from models.hosting.https import problems
 from models.hosting.https.problems import KINDS, Problem, ProblemKind, problem_of, remote_problem
+from models.hosting.https.refusals import answer_error
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "problems.md"
 
@@ -153,13 +154,13 @@ def test_a_reader_is_not_drowned(data: bytes) -> None:
         Problem.from_json(data)
 
 
-def test_starlette_answers_with_problems() -> None:
+def test_starlette_answers_with_problems_and_says_in_the_log_what_was_amiss(caplog: pytest.LogCaptureFixture) -> None:
     async def fail(_request: object) -> None:
         raise PeerError("an enterprise's secret")
 
     app = Starlette(
         routes=[Route("/fail", fail)],
-        exception_handlers={YurongError: problems.answer_error, 404: problems.answer_error, 405: problems.answer_error},
+        exception_handlers={YurongError: answer_error, 404: answer_error, 405: answer_error},
     )
     client = TestClient(app)
     for path, method, slug in (
@@ -172,6 +173,8 @@ def test_starlette_answers_with_problems() -> None:
         assert Problem.from_json(response.content).slug == slug
         assert response.status_code == KINDS[slug].status
         assert "secret" not in response.text
+    assert [(one.levelname, one.message) for one in caplog.records] == [("WARNING", "request refused")]
+    assert isinstance(vars(caplog.records[0])["error"], PeerError)
 
 
 def test_when_to_come_back_is_said_where_it_helps() -> None:
