@@ -101,12 +101,16 @@ def attempt_of(run_id: str) -> tuple[RunId, int]:
     return (RunId(run_id), 1) if later is None else (RunId(later[1]), int(later[2]))
 
 
-def require_enough_departments(departments: int) -> None:
-    """Refuse a masked sum over fewer than `MINIMUM_DEPARTMENTS` departments; raises `ProtectionUnavailable`."""
-    if departments < MINIMUM_DEPARTMENTS:
+def require_enough_departments(departments: int, *, minimum: int = MINIMUM_DEPARTMENTS) -> None:
+    """Refuse a masked sum over fewer than `minimum` departments; raises `ProtectionUnavailable`.
+
+    Who wants more than `MINIMUM_DEPARTMENTS` says so; nobody gets less.
+    """
+    minimum = max(minimum, MINIMUM_DEPARTMENTS)
+    if departments < minimum:
         raise ProtectionUnavailable(
             f"a masked sum over {departments} departments hides too little",
-            advice=f"start a run with at least {MINIMUM_DEPARTMENTS} departments",
+            advice=f"start a run with at least {minimum} departments",
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crypto.identifiers import Role
+from crypto.identifiers import ModelVersion, Role
 from models.hosting.command.founding import AddressOption, NameArgument, SetOption, TitleOption
 from models.hosting.command.keys import KeyCommands
 from models.hosting.command.options import HERE, AsJson, HomeOption, show
@@ -84,6 +84,17 @@ def serve(*, home: HomeOption = HERE) -> None:
     opened = open_home(home)
     with the_only_one(home):
         serve_department(opened, DepartmentSettings.read(home))
+
+
+@app.command()
+def retire(
+    version: Annotated[str, typer.Argument(help="the model, as `status` names it")], *, home: HomeOption = HERE
+) -> None:
+    """Give up this department's part of a model, for good: nobody is scored with it any more."""
+    from participants.department.retirement import retire_model
+
+    retire_model(open_home(home), ModelVersion(version))
+    typer.echo(f"{version} is retired here")
 
 
 _runs, _trust = RunCommands(open_home), TrustCommands(open_home)

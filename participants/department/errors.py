@@ -8,7 +8,8 @@
     └── UntrustedKey
         └── KeyNotInForce       a document or key that a request names and that is not in force here
     ProtectionUnavailable
-    └── ObfuscatorsExhausted    no obfuscator was ready within the request's time
+    ├── ObfuscatorsExhausted    no obfuscator was ready within the request's time
+    └── AnswersForgotten        a database that does not remember what was answered by a model
 
 The problem that each is answered with stands beside it. A message never holds an enterprise id.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from crypto.errors import PeerError, ProtectionUnavailable, UntrustedKey
+from crypto.identifiers import ModelVersion
 from models.hosting.https import problems
 from models.hosting.https.problems import ProblemKind
 
@@ -76,3 +78,16 @@ class ObfuscatorsExhausted(ProtectionUnavailable):
 
     def __init__(self) -> None:
         super().__init__("no obfuscator was ready in time", advice="Raise obfuscator_capacity, or ask more slowly.")
+
+
+class AnswersForgotten(ProtectionUnavailable):
+    """A database without the partials of a model that is here: it is another than the one this home answered from.
+
+    So it does not hold with which set of departments enterprises were answered, either.
+    """
+
+    def __init__(self, version: ModelVersion) -> None:
+        super().__init__(
+            f"the database has no partials of model {version}: it is not the one that this home answered from",
+            advice=f"name that one in database.url; if it is lost, say `yurong department retire {version}`",
+        )

@@ -28,6 +28,7 @@ from participants.department.database import open_database
 from participants.department.staged_rows import adopt_partials, remove_unused_rows, stage_partials
 from participants.department.store import DepartmentStore
 from participants.department.trainer import DepartmentTrainer
+from participants.department.unfinished_import import settle
 from participants.model_store import ModelStore, check_manifest
 from participants.runs.run import Run
 
@@ -70,12 +71,16 @@ class DepartmentFinisher:
         version = check_manifest(request.manifest, self._run.plan.run_id, self._run.me, fingerprint(data))
         if self._run.store.has("version") and self._run.store.read_bytes("version") != version.encode():
             raise PeerError("this run's model was activated under another manifest before")
+        store = ModelStore(self._run.home.directory / "models", version)
         self._run.store.write_bytes("version", version.encode())
         block = block_from_bytes(data)
         # An import finds the model and its partials, or neither: then these are of the records that it has taken in.
         with self._register.table_store.importing(wait=True):
+            # One that was stopped right after its transaction has taken in records that are not in force yet.
+            settle(self._register.table_store, open_database(self._run.home))
+            store.require_not_retired()
             self._keep_partials(version, block)
-            ModelStore(self._run.home.directory / "models", version).write(
+            store.write(
                 request.manifest,
                 {"run_id": self._run.plan.run_id, "evidence": self._evidence(block), "scorecard": _scorecard(block)},
                 block=data,
@@ -84,8 +89,9 @@ class DepartmentFinisher:
 
     def _keep_partials(self, version: ModelVersion, block: AnyBlock) -> None:
         store, database, now = self._register.table_store, open_database(self._run.home), int(self._clock.now())
-        parts = store.parts(store.current(), columns_of([block], store.contract))
-        found = all_partials({version: block}, store.contract, parts, now=now)
+        current, contract = store.current(), store.contract
+        parts = store.parts(current, columns_of([block], contract))
+        found = all_partials({version: block}, contract, parts, now=now)
         numbers = stage_partials(database, found)
         with database.begin() as connection:
             adopt_partials(database, connection, found, numbers, now=now)

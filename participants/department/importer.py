@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from sqlalchemy import insert
 
@@ -33,13 +32,12 @@ from participants.clock import Clock, SystemClock
 from participants.department.block_partials import AllPartials, all_partials, columns_of
 from participants.department.database import open_database
 from participants.department.database.tables import imports
+from participants.department.partials import require_partials
 from participants.department.staged_rows import adopt_partials, remove_unused_rows, stage_partials
 from participants.department.unfinished_import import records_of, settle
 from participants.home import Home
 from participants.model_store import ModelStore
 from participants.records.table_store import StoredTable
-
-_MODELS: Final = "models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +52,22 @@ class ImportOutcome:
 def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> ImportOutcome:
     """Put the records of a CSV or Parquet file in the place of all of this department's, and its partials with them.
 
-    Raises `TableRefused` for a file with faults, `ImportGoesOn` while another goes on, and `InvalidModelInput`
-    if a model's feature is no longer in the contract. Nothing has changed then.
+    Raises `TableRefused` for a file with faults, `ImportGoesOn` while another goes on, `InvalidModelInput` if a model's
+    feature is no longer in the contract, and `AnswersForgotten` for a database that this home did not answer from:
+    with partials in it, it would. Nothing has changed then.
     """
     store, database, watch = records_of(home), open_database(home), _Watch()
     now = int((clock or SystemClock()).now())
     with store.importing():
         settle(store, database)
+        require_partials(home, database)
         with watch.timing("table"):
             staged = store.stage(path)
         try:
             with watch.timing("partials"):
-                blocks = _blocks(home)
-                parts = store.parts(staged, columns_of(blocks.values(), store.contract))
-                found = all_partials(blocks, store.contract, parts, now=now)
+                blocks, contract = _blocks(home), store.contract
+                parts = store.parts(staged, columns_of(blocks.values(), contract))
+                found = all_partials(blocks, contract, parts, now=now)
             with watch.timing("database"):
                 _take_in(database, staged, found, path, now)
         except BaseException:
@@ -82,9 +82,7 @@ def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> Import
 
 def _blocks(home: Home) -> dict[ModelVersion, AnyBlock]:
     """The block of every model that this home keeps."""
-    models = home.directory / _MODELS
-    stores = [ModelStore(models, ModelVersion(path.parent.name)) for path in sorted(models.glob("*/facts.json"))]
-    return {store.version: block_from_bytes(store.block()) for store in stores}
+    return {model.version: block_from_bytes(model.block()) for model in ModelStore.all(home.directory / "models")}
 
 
 def _take_in(database: Database, staged: StoredTable, found: AllPartials, path: Path, now: int) -> None:

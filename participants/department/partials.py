@@ -7,7 +7,8 @@
 | bureau     | how many are asked about                                                                        |
 
 The difference of two sums over sets that differ by one department is that department's partial. So each enterprise
-is answered for one bank and model with one set of departments only (`answered.py`), never below three of them. A bank
+is answered for one bank and model with one set of departments only (`answered.py`), never below three of them, or what
+the department sets (`minimum_departments`). A bank
 that gave departments different lists could exchange one enterprise for another at a single department and read the
 difference; the list is bound into the masks, so it would find uniform words.
 """
@@ -38,7 +39,9 @@ from models.wire.steps import Purpose, Step
 from models.wire.training import Turn
 from participants.department.answered import AnsweredSets
 from participants.department.database import open_database
+from participants.department.errors import AnswersForgotten
 from participants.department.partial_rows import read_rows, write_rows
+from participants.department.settings import smallest_set
 from participants.home import Home
 from participants.model_store import ModelStore
 from participants.runs.run import Run
@@ -47,9 +50,14 @@ _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 _DAY_SECONDS: Final = 86_400
 
 _LOOK_UP: Final = Prepared(
-    "SELECT t.absent, p.partial, t.as_of, p.as_of FROM partial_tables t LEFT JOIN partials p"
+    "SELECT t.absent, p.partial FROM partial_tables t LEFT JOIN partials p"
     " ON p.table_id = t.table_id AND p.enterprise_id = :enterprise_id WHERE t.model_version = :version"
 )
+_AS_OF: Final = Prepared(
+    "SELECT coalesce(p.as_of, t.as_of) FROM partial_tables t LEFT JOIN partials p"
+    " ON p.table_id = t.table_id AND p.enterprise_id = :enterprise_id WHERE t.model_version = :version"
+)
+_FORGET: Final = Prepared("DELETE FROM partial_tables WHERE model_version = :version")
 _TABLE: Final = Prepared("SELECT table_id, absent, rows FROM partial_tables WHERE model_version = :version")
 _ADOPT: Final = Prepared(
     "INSERT INTO partial_tables (model_version, table_id, absent, rows, as_of)"
@@ -78,7 +86,8 @@ class PartialTable:
             with self._database.reading() as snapshot:
                 return self.words(enterprise_ids, snapshot)
         if len(enterprise_ids) == 1:
-            absent, partial, _, _ = self._look_up(connection, enterprise_ids[0])
+            row = _LOOK_UP.run(connection, version=self._version, enterprise_id=enterprise_ids[0]).fetchone()
+            absent, partial = self._known(row)
             return np.array([absent if partial is None else partial], np.int64).view(np.uint64)
         table_id, absent, rows = self._known(_TABLE.run(connection, version=self._version).fetchone())
         found = read_rows(connection, table_id, enterprise_ids, held=rows)
@@ -88,8 +97,18 @@ class PartialTable:
     def as_of(self, enterprise_id: EnterpriseId) -> int:
         """Of when an enterprise's data are, in seconds since 1970; without a record, when the others were taken in."""
         with self._database.reading() as connection:
-            _, _, of_all, own = self._look_up(connection, enterprise_id)
-        return int(of_all if own is None else own)
+            row = _AS_OF.run(connection, version=self._version, enterprise_id=enterprise_id).fetchone()
+        return int(self._known(row)[0])
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the database has partials of this model, be it of no enterprise."""
+        with self._database.reading() as connection:
+            return _TABLE.run(connection, version=self._version).fetchone() is not None
+
+    def forget(self, connection: Connection) -> None:
+        """Have no partials of this model, in the caller's transaction. Rows that no model names are left behind."""
+        _FORGET.run(connection, version=self._version)
 
     def replace(
         self,
@@ -119,10 +138,6 @@ class PartialTable:
         """Make the rows that were written under this table number this model's, in the caller's transaction."""
         _ADOPT.run(connection, version=self._version, table_id=table_id, absent=absent, rows=rows, as_of=as_of)
 
-    def _look_up(self, connection: Connection, enterprise_id: EnterpriseId) -> tuple[Any, ...]:
-        row = _LOOK_UP.run(connection, version=self._version, enterprise_id=enterprise_id).fetchone()
-        return self._known(row)
-
     @staticmethod
     def _known(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
         if row is None:
@@ -140,6 +155,16 @@ def partial_table(home: Home, version: ModelVersion) -> PartialTable:
     return PartialTable(open_database(home), version)
 
 
+def require_partials(home: Home, database: Database) -> None:
+    """Refuse a database that is not the one that this home answered from; raises `AnswersForgotten`.
+
+    Partials are written before the model is (`DepartmentFinisher.activate`), and go with it alone.
+    """
+    for model in ModelStore.all(home.directory / "models"):
+        if not PartialTable(database, model.version).is_here:
+            raise AnswersForgotten(model.version)
+
+
 class PartialsGiver:
     """Answers a bank's list."""
 
@@ -152,7 +177,7 @@ class PartialsGiver:
         bank = ParticipantId(request.bank)
         turn = batch_turn(request.run_id, request.batch, request.departments, bank)
         self._run.check_turn(turn)
-        require_enough_departments(len(request.departments))
+        require_enough_departments(len(request.departments), minimum=smallest_set(self._run.home.directory))
         asked = EnterpriseList.decode(
             self._run.hear_sealed(request.list, Step.ASK_SCORES, turn, sender=bank, label=Label.SEALED_REQUEST)
         )

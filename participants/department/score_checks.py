@@ -18,7 +18,7 @@ from crypto.paillier import PaillierPublicKey
 from crypto.sealed import unseal
 from models.enterprise_id import parse_enterprise_id
 from models.wire.online import RelayedRequest
-from models.wire.plan import require_enough_departments
+from models.wire.plan import MINIMUM_DEPARTMENTS, require_enough_departments
 from models.wire.score_statement import (
     MAXIMUM_LIFETIME_SECONDS,
     ScoreStatement,
@@ -43,6 +43,7 @@ class Asked:
     keys: KeysInForce
     record: RequestRecord
     now: float
+    minimum_departments: int = MINIMUM_DEPARTMENTS
 
     @property
     def bank(self) -> ParticipantId:
@@ -124,8 +125,8 @@ def under_the_bank_s_own_key(asked: Asked) -> None:
 
 
 def set_is_large_enough(asked: Asked) -> None:
-    """S is of this model's departments, this one among them, and not below the smallest that hides anything."""
-    require_enough_departments(len(asked.departments))
+    """S is of this model's departments, this one among them, and not below what is set here: at least three."""
+    require_enough_departments(len(asked.departments), minimum=asked.minimum_departments)
     asked.model.run.check_turn(asked.turn)
 
 

@@ -95,7 +95,8 @@ class ScoredModel:
 
     def __init__(self, home: Home, ledger: ContextLedger, version: ModelVersion) -> None:
         try:
-            run_id = RunId(ModelStore(home.directory / "models", version).facts()["run_id"])
+            self._store = ModelStore(home.directory / "models", version)
+            run_id = RunId(self._store.facts()["run_id"])
             self.table = partial_table(home, version)
         except PeerError:
             raise UnknownModel("there is no such model here") from None
@@ -108,6 +109,11 @@ class ScoredModel:
         self._keys: KeysInForce | None = None
         self._by_serials: dict[tuple[int, ...], PairwiseSecrets] = {}
         self._lock = threading.Lock()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the department still has its part: the operator may have retired it, or moved it away."""
+        return self._store.exists
 
     def require_bank(self, name: ParticipantId) -> None:
         """Raise `UntrustedKey` unless this is a bank of this model."""

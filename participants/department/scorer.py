@@ -26,7 +26,6 @@ they learn can still compare sums over different sets; so can one bank over two 
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -36,10 +35,11 @@ from crypto.errors import ProtocolStateError
 from crypto.identifiers import ModelVersion, ParticipantId, Role
 from crypto.paillier import Obfuscator
 from models.wire.online import DepartmentAnswer, RelayedRequest
+from models.wire.plan import MINIMUM_DEPARTMENTS, require_enough_departments
 from models.wire.score_statement import SignedStatement, request_digest
 from participants.clock import Clock
 from participants.department.database import open_database
-from participants.department.errors import RequestExpired
+from participants.department.errors import AnswersForgotten, RequestExpired
 from participants.department.obfuscation import NewPool, Obfuscators, ObfuscatorSource, PoolSettings
 from participants.department.request_record import RequestRecord
 from participants.department.score_checks import CHECKS, RECORDED, Asked, masked_partial
@@ -51,7 +51,6 @@ __all__ = ["CHECKS", "Asked", "NewPool", "ObfuscatorSource", "Scorer", "Waiting"
 
 
 ANSWERS_AT_HAND: Final = 4096
-VERSION: Final = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +61,39 @@ class Waiting:
     until: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """An answer that was given, to a request that was checked under these keys. `until`: see `Waiting`."""
+
+    answer: bytes
+    until: int
+    keys: KeysInForce
+    model: ScoredModel
+
+
 class RecentAnswers:
-    """The last answers, so that who asks again at once costs neither a look at the disk nor an obfuscator."""
+    """The last answers, so that who asks again at once costs neither a look at the database nor an obfuscator.
+
+    One counts as long as nobody was pinned or unpinned since, and the model is here: all else that was checked is in
+    the request, which is the same.
+    """
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
+        self._answers: OrderedDict[bytes, Given] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, digest: bytes, now: float) -> bytes | None:
-        """The answer to the request of this digest, if it is one of the last and has not expired."""
+    def get(self, digest: bytes, keys: KeysInForce, now: float) -> bytes | None:
+        """The answer to the request of this digest, if it is one of the last and still counts."""
         with self._lock:
-            until, answer = self._answers.get(digest, (0, None))
-        return answer if now < until else None
+            given = self._answers.get(digest)
+        if given is None or given.keys is not keys or now >= given.until or not given.model.is_here:
+            return None
+        return given.answer
 
-    def keep(self, digest: bytes, answer: bytes, *, until: int) -> None:
+    def keep(self, digest: bytes, given: Given) -> None:
         """Keep an answer, which is recorded, until the request expires."""
         with self._lock:
-            self._answers[digest] = until, answer
+            self._answers[digest] = given
             if len(self._answers) > ANSWERS_AT_HAND:
                 self._answers.popitem(last=False)
 
@@ -86,14 +101,23 @@ class RecentAnswers:
 class Scorer:
     """A department that answers score requests. It may be asked by several threads at once.
 
-    `new_pool` makes the obfuscators of one bank's key; they are this scorer's until `close`.
+    `new_pool` makes the obfuscators of one bank's key; they are this scorer's until `close`. `minimum_departments`: it
+    takes part in no sum over fewer.
     """
 
-    def __init__(self, home: Home, *, clock: Clock, new_pool: NewPool | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        clock: Clock,
+        new_pool: NewPool | None = None,
+        minimum_departments: int = MINIMUM_DEPARTMENTS,
+    ) -> None:
         if home.role is not Role.DEPARTMENT:
             raise ProtocolStateError("only a department answers score requests")
         self._home = home
         self._clock = clock
+        self._minimum_departments = minimum_departments
         self._database = open_database(home)
         self._record = RequestRecord(self._database)
         self._keys = KeysInForce(home)
@@ -120,9 +144,7 @@ class Scorer:
 
     def versions(self) -> tuple[ModelVersion, ...]:
         """The models that this department has a part of."""
-        models = self._home.directory / "models"
-        names = (ModelVersion(path.name) for path in models.iterdir() if VERSION.fullmatch(path.name))
-        return tuple(sorted(version for version in names if ModelStore(models, version).exists))
+        return tuple(model.version for model in ModelStore.all(self._home.directory / "models"))
 
     def prepare(self, version: ModelVersion) -> None:
         """Read what a model needs and start to fill the pools of its banks, so that the first request need not wait."""
@@ -133,12 +155,16 @@ class Scorer:
     def ready(self, version: ModelVersion) -> bool:
         """Whether a request by this model would be answered: its partials are here, and so are obfuscators.
 
-        Raises `UnknownModel` for one that is not here. Banks of which no document is pinned are none to wait for.
+        Raises `UnknownModel` for one that is not here, `AnswersForgotten` if the database has no partials of it, and
+        `ProtectionUnavailable` if it has too few departments. Nobody waits for banks of which no document is pinned.
         """
         self.prepare(version)
         self._database.check_schema()
-        keys = self._current_keys()
-        return self.obfuscators.ready(key for bank in self._model(version).banks for key in keys.keys_of(bank)[:1])
+        model, keys = self._model(version), self._current_keys()
+        require_enough_departments(len(model.departments), minimum=self._minimum_departments)
+        if not model.table.is_here:
+            raise AnswersForgotten(version)
+        return self.obfuscators.ready(key for bank in model.banks for key in keys.keys_of(bank)[:1])
 
     def handle(self, data: bytes) -> bytes:
         """Answer an encoded `RelayedRequest`, waiting for an obfuscator; raises a `YurongError` to refuse."""
@@ -151,8 +177,8 @@ class Scorer:
 
     def begin(self, relayed: RelayedRequest) -> bytes | Waiting:
         """The answer that was given to these very bytes before; or the request, checked but for what is recorded."""
-        digest, now = request_digest(relayed.document), self._clock.now()
-        recent = self._recent.get(digest, now)
+        digest, now, keys = request_digest(relayed.document), self._clock.now(), self._current_keys()
+        recent = self._recent.get(digest, keys, now)
         if recent is not None:
             return recent
         signed = SignedStatement.read(relayed.document)
@@ -160,9 +186,10 @@ class Scorer:
             relayed=relayed,
             signed=signed,
             model=self._model(signed.claimed.model_version),
-            keys=self._current_keys(),
+            keys=keys,
             record=self._record,
             now=now,
+            minimum_departments=self._minimum_departments,
         )
         try:
             for check in CHECKS:
@@ -205,19 +232,22 @@ class Scorer:
             ciphertext = number.to_bytes(asked.key.ciphertext_bytes, "big")
             answer = DepartmentAnswer(request=asked.digest, ciphertext=ciphertext).encode()
             self._record.keep_answer(asked.digest, answer)
-        self._recent.keep(asked.digest, answer, until=waiting.until)
+        given = Given(answer=answer, until=waiting.until, keys=asked.keys, model=asked.model)
+        self._recent.keep(asked.digest, given)
         return answer
 
     def _model(self, version: ModelVersion) -> ScoredModel:
         with self._opening:
-            if version not in self._models:
-                self._models[version] = ScoredModel(self._home, self._record, version)
-            return self._models[version]
+            model = self._models.get(version)
+            if model is None or not model.is_here:
+                self._models.pop(version, None)
+                model = self._models[version] = ScoredModel(self._home, self._record, version)
+            return model
 
     def _banks(self) -> set[ParticipantId]:
-        """Every bank of the models that were asked for."""
+        """Every bank of the models that were asked for and are here."""
         with self._opening:
-            return {bank for model in self._models.values() for bank in model.banks}
+            return {bank for model in self._models.values() if model.is_here for bank in model.banks}
 
     def _current_keys(self) -> KeysInForce:
         self._keys = self._keys.now()

@@ -16,6 +16,7 @@ from models.hosting.operation.process import NodeProcess
 from participants.department.database import open_database
 from participants.department.meters import ScorerMeters
 from participants.department.obfuscation import PoolSettings
+from participants.department.partials import require_partials
 from participants.department.scorer import Scorer
 from participants.department.service import MAXIMUM_BODY_BYTES, PATHS, DepartmentService, department_app
 from participants.department.settings import DepartmentSettings
@@ -27,9 +28,11 @@ from participants.home import Home
 def serve_department(home: Home, settings: DepartmentSettings) -> None:
     """Serve until SIGTERM.
 
-    Raises `SchemaOutdated`, `ListenRefused`, `TlsUnusable`, and `UntrustedKey` if the bureau is not pinned.
+    Raises `SchemaOutdated`, `ListenRefused`, `TlsUnusable`, `UntrustedKey` if the bureau is not pinned, and
+    `AnswersForgotten` if the database is not the one that this home answered from.
     """
     database = open_database(home)
+    require_partials(home, database)
     bureau = parse_participant_id(settings.bureau)
     home.pins.document(bureau)
     store = open_records(home)
@@ -44,7 +47,7 @@ def serve_department(home: Home, settings: DepartmentSettings) -> None:
         idle_seconds=settings.obfuscator_idle_seconds,
     )
     with (
-        Scorer(home, clock=home.clock, new_pool=pools) as scorer,
+        Scorer(home, clock=home.clock, new_pool=pools, minimum_departments=settings.minimum_departments) as scorer,
         NodeProcess(settings, checks=checks) as process,
     ):
         process.registry.register(CertificateExpiry(home))

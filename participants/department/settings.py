@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from models.hosting.operation.settings import Count, Seconds
+from models.hosting.operation.settings import CONFIG_FILE, Count, Seconds
+from models.wire.plan import MINIMUM_DEPARTMENTS
+from models.wire.score_statement import MAXIMUM_DEPARTMENTS
 from participants.settings import ParticipantSettings
 
 
@@ -29,6 +32,13 @@ class DepartmentSettings(ParticipantSettings):
     )
     obfuscator_idle_seconds: Seconds = Field(1.0, description="A moment is quiet when nobody asked for so long.")
     scoring_threads: Count = Field(2, description="Threads that answer score requests.")
+    minimum_departments: int = Field(
+        MINIMUM_DEPARTMENTS,
+        ge=MINIMUM_DEPARTMENTS,
+        le=MAXIMUM_DEPARTMENTS,
+        description="The fewest departments, this one among them, in whose sum it gives its part of a score. "
+        "With fewer up nobody is scored by a model that it has a part of.",
+    )
 
     @field_validator("obfuscator_low")
     @classmethod
@@ -37,3 +47,10 @@ class DepartmentSettings(ParticipantSettings):
         if low > capacity:
             raise ValueError(f"{low} is above obfuscator_capacity, which is {capacity}")
         return low
+
+
+def smallest_set(home: Path) -> int:
+    """The `minimum_departments` of the home in this directory; the least there is if the home has no settings."""
+    if not (home / CONFIG_FILE).exists():
+        return MINIMUM_DEPARTMENTS
+    return DepartmentSettings.read(home).minimum_departments

@@ -193,20 +193,30 @@ class DataContract:
         return contract
 
     @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what a contract's file holds; `ContractRefused` if it is too long or not well formed."""
+        if len(data) > MAXIMUM_CONTRACT_BYTES:
+            raise _refuse(f"it is longer than {MAXIMUM_CONTRACT_BYTES} bytes")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _refuse("it is not UTF-8") from error
+        return cls.from_toml(text)
+
+    @classmethod
     def read(cls, path: Path) -> Self:
         """Read a contract from a file; `ContractRefused` when there is none or it is not well formed."""
         try:
             with path.open("rb") as file:
                 data = file.read(MAXIMUM_CONTRACT_BYTES + 1)
         except OSError as error:
-            raise _refuse(f"{path.name} cannot be read ({error.strerror})") from error
-        if len(data) > MAXIMUM_CONTRACT_BYTES:
-            raise _refuse(f"{path.name} is longer than {MAXIMUM_CONTRACT_BYTES} bytes")
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _refuse(f"{path.name} is not UTF-8") from error
-        return cls.from_toml(text)
+            raise unreadable_contract(error) from error
+        return cls.from_bytes(data)
+
+
+def unreadable_contract(error: OSError) -> ContractRefused:
+    """The error for a contract's file that is missing or cannot be read."""
+    return _refuse(f"it cannot be read ({error.strerror})")
 
 
 def _check_text(text: str, where: str) -> None:

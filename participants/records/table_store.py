@@ -25,8 +25,9 @@ from typing import BinaryIO, Final
 import msgspec
 import polars as pl
 
+from models.hosting.storage.files import Watched, private_directory, private_file, remove_drafts, sync_directory
 from participants.errors import ImportGoesOn, StoreUnusable
-from participants.records.contract import KEY_COLUMN, DataContract, Item
+from participants.records.contract import KEY_COLUMN, DataContract, Item, unreadable_contract
 from participants.records.sorted_table import PART_ROWS, SortedTable
 from participants.records.table import table_pieces
 
@@ -54,15 +55,23 @@ class TableStore:
         self._directory = directory
         self._required = tuple(required)
         self._optional = tuple(optional)
-        self.contract: Final = DataContract.read(directory / _CONTRACT)
+        self._contract = Watched(directory / _CONTRACT, DataContract.from_bytes)
         self._loaded: tuple[str, pl.DataFrame] | None = None
+        _ = self.contract
+
+    @property
+    def contract(self) -> DataContract:
+        """The contract as it is now: its holder may edit it at any time. `ContractRefused` for one with faults."""
+        try:
+            return self._contract.get()
+        except OSError as error:
+            raise unreadable_contract(error) from error
 
     @staticmethod
     def prepare(directory: Path, contract: DataContract) -> None:
         """Make the directory and put the contract in it; a table made under another one no longer counts."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)
-        _write_private(directory / _CONTRACT, contract.to_toml().encode("utf-8"))
+        private_directory(directory)
+        private_file(directory / _CONTRACT, contract.to_toml().encode("utf-8"))
 
     def import_file(self, path: Path) -> int:
         """Take the file's table in place of the present one; return its rows. `TableRefused` changes nothing."""
@@ -87,34 +96,24 @@ class TableStore:
     def stage(self, path: Path) -> StoredTable:
         """Write the file's table beside the present one, which stays in force. Only while `importing`."""
         self._remove_unfinished()
+        contract = self.contract  # one and the same, also if it is edited meanwhile
         try:
             with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=self._directory) as place:
                 table = SortedTable(Path(place))
-                for piece in table_pieces(path, self.contract, required=self._required, optional=self._optional):
+                for piece in table_pieces(path, contract, required=self._required, optional=self._optional):
                     table.add(piece)
                 whole = Path(place) / "table"
                 table.write(whole)
-                staged = self._described(whole, table.rows)
+                staged = _described(whole, table.rows, contract)
                 whole.replace(self._directory / staged.file)
             # The name of the table is on disk before anything names it.
-            _synchronise_directory(self._directory)
-            _write_private(self._directory / _STAGED, json.dumps(msgspec.to_builtins(staged), indent=1).encode("ascii"))
+            sync_directory(self._directory)
+            private_file(self._directory / _STAGED, json.dumps(msgspec.to_builtins(staged), indent=1).encode("ascii"))
         except (OSError, pl.exceptions.PolarsError) as error:
             self.drop_staged()
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise StoreUnusable(f"the table cannot be stored ({why}); the old one stays in force") from error
         return staged
-
-    def _described(self, table: Path, rows: int) -> StoredTable:
-        with table.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return StoredTable(
-            format=_FORMAT,
-            file=f"table-{digest[:16]}.parquet",
-            sha256=digest,
-            rows=rows,
-            contract_sha256=self._contract_digest(),
-        )
 
     @property
     def staged(self) -> StoredTable | None:
@@ -125,7 +124,7 @@ class TableStore:
     def publish(self, staged: StoredTable) -> None:
         """Put the staged table in force, and remove all others. Only while `importing`."""
         (self._directory / _STAGED).replace(self._directory / _CURRENT)
-        _synchronise_directory(self._directory)
+        sync_directory(self._directory)
         self._remove_tables_but(staged.file)
 
     def drop_staged(self) -> None:
@@ -140,6 +139,7 @@ class TableStore:
 
     def _remove_unfinished(self) -> None:
         """Remove what an import left that was killed."""
+        remove_drafts(self._directory)
         for path in self._directory.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(path)
 
@@ -167,15 +167,23 @@ class TableStore:
 
     def current(self) -> StoredTable:
         """What is in force; `StoreUnusable` when there is nothing, or it was made under another contract."""
-        try:
-            current = _read(self._directory / _CURRENT)
-        except FileNotFoundError as error:
-            raise StoreUnusable("no data were imported yet", advice="Import a CSV or Parquet file first.") from error
-        if current.contract_sha256 != self._contract_digest():
+        current = self.newest()
+        if not self.keeps_to_contract(current):
             raise StoreUnusable(
                 "the contract has changed since the data were imported", advice="Import the data again."
             )
         return current
+
+    def newest(self) -> StoredTable:
+        """What was imported last, under whichever contract; `StoreUnusable` when there is nothing."""
+        try:
+            return _read(self._directory / _CURRENT)
+        except FileNotFoundError as error:
+            raise StoreUnusable("no data were imported yet", advice="Import a CSV or Parquet file first.") from error
+
+    def keeps_to_contract(self, stored: StoredTable) -> bool:
+        """Whether a table was made under the contract that there is now."""
+        return stored.contract_sha256 == _contract_digest(self.contract)
 
     def _load(self, current: StoredTable) -> pl.DataFrame:
         with self._verified(current) as file:
@@ -193,14 +201,27 @@ class TableStore:
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _damaged() from error
 
-    def _contract_digest(self) -> str:
-        return hashlib.sha256(self.contract.to_toml().encode("utf-8")).hexdigest()
-
 
 def rows_of(table: pl.DataFrame, enterprise_ids: Sequence[str]) -> pl.DataFrame:
     """Return one row for each of these ids, in their order; a row of nulls where the table does not hold the id."""
     wanted = pl.DataFrame({KEY_COLUMN: pl.Series(enterprise_ids, dtype=pl.String)})
     return wanted.join(table, on=KEY_COLUMN, how="left", maintain_order="left")
+
+
+def _described(table: Path, rows: int, contract: DataContract) -> StoredTable:
+    with table.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return StoredTable(
+        format=_FORMAT,
+        file=f"table-{digest[:16]}.parquet",
+        sha256=digest,
+        rows=rows,
+        contract_sha256=_contract_digest(contract),
+    )
+
+
+def _contract_digest(contract: DataContract) -> str:
+    return hashlib.sha256(contract.to_toml().encode("utf-8")).hexdigest()
 
 
 def _read(path: Path) -> StoredTable:
@@ -224,26 +245,3 @@ def _lock(descriptor: int, *, wait: bool) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise ImportGoesOn("another import is going on", advice="Wait until it has ended.") from error
-
-
-def _synchronise_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone can read, in one step: all of it is there, or the old one is."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -15,6 +15,8 @@ from models.additive import BinnedBlock
 from models.block_file import block_to_bytes
 from models.enterprise_id import make_enterprise_ids
 from models.feature_bins import FeatureBins, FeatureKind
+from participants.department.database import open_database
+from participants.department.partials import partial_table
 from participants.department.store import AS_OF, DepartmentStore
 from participants.home import Home
 from participants.model_store import ModelStore, model_version
@@ -78,6 +80,8 @@ def drawn_home(directory: Path, contract: DataContract, rng: np.random.Generator
     block = BinnedBlock(bins, rng.normal(0, 0.2, sum(one.count for one in bins)))
     manifest = canonical_json({"run_id": "drawn"})
     store = ModelStore(home.directory / "models", model_version(manifest))
+    with open_database(home).begin() as connection:
+        partial_table(home, store.version).replace(connection, [], np.zeros(0, np.int64), absent=0, as_of=0)
     store.write(manifest, {"run_id": "drawn"}, block=block_to_bytes(block))
     return home
 

@@ -39,6 +39,23 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
         store.facts()
 
 
+def test_a_part_that_was_given_up_is_not_taken_again_and_other_folders_are_no_models(tmp_path: Path) -> None:
+    models = [ModelStore(tmp_path, ModelVersion(digit * 32)) for digit in "ba"]
+    for store in models:
+        store.write(MANIFEST, {"run_id": "run-1"}, block=BLOCK)
+    (tmp_path / ("a" * 31)).mkdir()
+    models[0].directory.rename(tmp_path / f"{models[0].version}.off")
+    assert [store.version for store in ModelStore.all(tmp_path)] == ["a" * 32]
+    for _ in range(2):
+        models[1].retire()
+    assert ModelStore.all(tmp_path) == ()
+    assert [path.name for path in models[1].directory.iterdir()] == ["retired"]
+    with pytest.raises(PeerError):
+        models[1].facts()
+    with pytest.raises(PeerError, match="retired"):
+        models[1].write(MANIFEST, {"run_id": "run-1"}, block=BLOCK)
+
+
 def test_everybody_keeps_its_part_of_a_finished_model(finished: FinishedRun) -> None:
     manifest = finished.result["manifest"].encode()
     for name, home in finished.federation.homes.items():

@@ -18,7 +18,7 @@ partial_tables: Final = Table(
     Column("table_id", BigInteger, nullable=False, unique=True),  # of the rows in `partials` that count
     Column("absent", BigInteger, nullable=False),  # the partial of an enterprise that is not held
     Column("rows", Integer, nullable=False),
-    Column("as_of", Seconds, nullable=False),
+    Column("as_of", Seconds, nullable=False),  # when the records were taken in
 )
 
 partials: Final = Table(
@@ -27,7 +27,7 @@ partials: Final = Table(
     Column("table_id", BigInteger, primary_key=True, autoincrement=False),
     Column("enterprise_id", String(18), primary_key=True),
     Column("partial", BigInteger, nullable=False),  # log-odds of default, in fixed point
-    Column("as_of", Seconds, nullable=False),  # when its record was taken in
+    Column("as_of", Seconds, nullable=False),  # the day that its row is of, or when it was taken in
     sqlite_with_rowid=False,
 )
 

@@ -13,12 +13,15 @@ from models.feature_bins import FeatureBins, FeatureKind
 from models.wire.outcome import ActivateRequest
 from models.wire.plan import RunPlan
 from models.wire.steps import Step
+from participants.department import importer
 from participants.department.partials import partial_table
+from participants.department.retirement import retire_model
 from participants.department.store import DepartmentStore
 from participants.home import Home
 from participants.model_store import ModelStore, model_version
 from participants.node import Node
 from participants.records.contract import Category, DataContract, Item, ItemType
+from participants.records.table_store import TableStore
 from participants.runs.approval_policy import approve_everything
 from participants.runs.approvals import Approvals
 from participants.runs.ledger import FileLedger
@@ -86,6 +89,39 @@ def test_a_run_has_one_manifest_so_that_no_block_has_two_versions(home: Home) ->
     with pytest.raises(PeerError):
         activate(home, second)
     assert not ModelStore(home.directory / "models", model_version(second)).exists
+
+
+def test_a_block_is_activated_with_the_records_that_a_stopped_import_had_taken_in(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The import's partials were in force, and its records were not yet: they would have been, after these partials."""
+    node = Node(home)
+    node._side(PLAN.run)  # it is warm, and has settled what was to be settled
+    path = tmp_path / "newer.csv"
+    path.write_text("enterprise_id,late\n91350100M000100Y43,1\n", encoding="utf-8")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableStore, "publish", stop)
+        patch.setattr(importer, "settle", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            importer.import_data(home, path)
+    node.handle(Step.ACTIVATE, ActivateRequest(run_id=PLAN.run_id, manifest=manifest()).encode())
+    words = partial_table(home, model_version(manifest())).words((EnterpriseId("91350100M000100Y43"),))
+    assert words.view(np.int64).tolist() == [-(2**23)]
+    node.close()
+
+
+def test_a_model_that_was_retired_here_is_not_brought_back_by_the_end_of_its_run(home: Home) -> None:
+    activate(home, manifest())
+    version = model_version(manifest())
+    retire_model(home, version)
+    with pytest.raises(PeerError, match="retired"):
+        activate(home, manifest())
+    assert not partial_table(home, version).is_here
+    assert not ModelStore(home.directory / "models", version).exists
 
 
 def test_a_manifest_that_names_another_block_is_refused(home: Home) -> None:

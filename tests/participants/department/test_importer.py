@@ -16,12 +16,18 @@ from crypto.identifiers import EnterpriseId, ModelVersion
 from models.block_file import block_from_bytes
 from models.enterprise_id import make_enterprise_ids
 from models.errors import InvalidModelInput
+from models.hosting.storage.database import URL_FILE
 from models.wire.scoring import PARTIAL_FRACTION_BITS
+from participants.command.status import node_status
 from participants.department import importer
-from participants.department.database import open_database
+from participants.department.database import create_database, open_database
 from participants.department.database.tables import imports, mask_contexts, partial_tables, partials
+from participants.department.errors import AnswersForgotten
 from participants.department.importer import ImportOutcome, import_data
-from participants.department.partials import PartialTable
+from participants.department.partials import PartialTable, require_partials
+from participants.department.retirement import retire_model
+from participants.department.serve import serve_department
+from participants.department.settings import DepartmentSettings
 from participants.department.store import DepartmentStore
 from participants.department.unfinished_import import settle_import
 from participants.errors import ImportGoesOn, StoreUnusable, TableRefused
@@ -127,6 +133,42 @@ def test_a_home_without_models_takes_in_its_records(department: Department) -> N
     (department.home.directory / "models" / department.version / "facts.json").unlink()
     assert department.take("new").models == 0
     assert department.store.enterprise_ids() == department.ids("new")
+
+
+def test_a_folder_that_the_operator_renamed_is_no_model_and_in_nobodys_way(department: Department) -> None:
+    models = department.home.directory / "models"
+    (models / department.version).rename(models / f"{department.version}.off")
+    assert department.take("new").models == 0
+    assert node_status(department.home, department.store)["models"] == []
+
+
+def with_another_database(department: Department, directory: Path) -> None:
+    """Name a new database, as when an operator goes on to another server, with its tables made and nothing in them."""
+    (department.home.directory / URL_FILE).write_text(f"sqlite:///{directory / 'other.sqlite'}")
+    (department.home.directory / URL_FILE).chmod(0o600)
+    create_database(department.home)
+
+
+def test_a_database_that_this_home_did_not_answer_from_takes_in_no_records_and_serves_nobody(
+    department: Department, tmp_path: Path
+) -> None:
+    """With partials in it, it would answer, and would have forgotten with which set enterprises were answered."""
+    require_partials(department.home, department.database)
+    with_another_database(department, tmp_path)
+    with pytest.raises(AnswersForgotten, match=department.version):
+        department.take("new")
+    assert department.store.enterprise_ids() == department.ids("old")
+    with pytest.raises(AnswersForgotten, match="not the one that this home answered from"):
+        serve_department(department.home, DepartmentSettings.model_validate({}))
+    retire_model(department.home, department.version)  # the way out, if the database is lost
+    assert department.take("new").models == 0
+
+
+def test_status_says_that_the_contract_was_changed_and_is_not_in_the_way(department: Department) -> None:
+    assert node_status(department.home, department.store)["contract"] == "in use"
+    DepartmentStore.create(department.home.directory / "data", drawn_contract(ITEMS + 1))
+    status = node_status(department.home, department.store)
+    assert (status["records"], status["contract"]) == (400, "changed: import again")
 
 
 def test_a_file_with_faults_changes_nothing(department: Department) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from crypto.errors import PeerError
+from crypto.errors import PeerError, ProtectionUnavailable
 from crypto.identifiers import EnterpriseId, ParticipantId, RunId
 from crypto.labels import Label
 from crypto.lattice.keys import LatticePublicKey
 from crypto.lattice.parameters import ADDITION
 from crypto.lattice.workers import LatticeWorkers
+from models.hosting.operation.settings import CONFIG_FILE
 from models.wire.scoring import EnterpriseList, PartialsRequest
 from models.wire.steps import Step
 from participants.bank.scores import signed_partials
@@ -88,6 +89,19 @@ def test_a_bank_exchanges_an_enterprise_at_one_department_only_where_masks_are_n
         assert not difference[:-1].any()
     # Sums of partials have a spread of 0.8, uniform words one of 148: that all 64 are small has a chance of 10^-45.
     assert np.abs(summed(answers(rehearsal, mixed))).max() > 50
+
+
+def test_a_batch_over_fewer_departments_than_are_set_is_refused(rehearsal: OnlineRehearsal) -> None:
+    ids, last = [rehearsal.enterprise(rehearsal.unused())], rehearsal.drawn.departments[-1]
+    config = rehearsal.home(rehearsal.drawn.departments[2]).directory / CONFIG_FILE
+    config.write_text("minimum_departments = 4\n")
+    fewer = {name: ids for name in rehearsal.drawn.departments if name != last}
+    try:
+        with pytest.raises(ProtectionUnavailable, match="hides too little"):
+            answers(rehearsal, fewer)
+    finally:
+        config.unlink()
+    answers(rehearsal, fewer)
 
 
 def test_a_batch_over_another_set_is_refused(rehearsal: OnlineRehearsal) -> None:

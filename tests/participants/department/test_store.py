@@ -142,8 +142,23 @@ def test_a_store_that_is_empty_damaged_or_of_another_contract_says_so(store: Dep
             DepartmentStore(directory).enterprise_ids()
     changed = DepartmentStore.create(directory, CONTRACT.with_features(frozenset({"sales"})))
     changed.import_file(tmp_path / "good.csv")
+    DepartmentStore.create(directory, CONTRACT)
+    with pytest.raises(StoreUnusable, match="contract has changed"):
+        changed.enterprise_ids()
+
+
+def test_a_store_that_is_open_follows_a_contract_that_is_edited(store: DepartmentStore, tmp_path: Path) -> None:
+    directory, before = tmp_path / "home" / "data", store.enterprise_ids()
+    fewer = CONTRACT.with_features(frozenset({"sales"}))
+    DepartmentStore.create(directory, fewer)  # as by another process, while this one runs
     with pytest.raises(StoreUnusable, match="contract has changed"):
         store.enterprise_ids()
+    DepartmentStore(directory).import_file(tmp_path / "good.csv")
+    assert store.enterprise_ids() == before
+    assert list(store.features(before)) == ["sales"]
+    (directory / "contract.toml").write_text("[")
+    with pytest.raises(ContractRefused):
+        store.features(before)
 
 
 def test_thirty_thousand_rows_are_read_quickly(tmp_path: Path) -> None:
