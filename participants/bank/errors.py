@@ -3,6 +3,7 @@
     YurongError
     └── ParticipantError
         ├── PortfolioRefused            a portfolio's file that cannot be read, or would be written over
+        ├── PortfolioNotWritten         its scores are kept, their file could not be written
         └── ScoreFailed                 one score could not be had; `request_id` names the request
             ├── BureauUnreachable       the bureau gave no answer
             └── ScoreRefused            the bureau or a department refused; `problem` says why
@@ -33,6 +34,10 @@ class ScoreFailed(ParticipantError):
 
 class PortfolioRefused(ParticipantError):
     """A portfolio cannot be scored as it is. Nothing was asked."""
+
+
+class PortfolioNotWritten(ParticipantError):
+    """The scores of a portfolio are in the bank's database and could not be written into their file."""
 
 
 class BureauUnreachable(ScoreFailed):

@@ -1,11 +1,19 @@
 """Scores of a whole portfolio: a file of enterprise ids in, a Parquet file of scores out.
 
-The file that comes in is CSV or Parquet with a column `enterprise_id`. What comes out has one row for each of its rows,
-in its order: the id, the score and what it is made of, or why there is none. It is written at the end, whole.
+The file that comes in is CSV or Parquet, read as imports are, with a column `enterprise_id`. What comes out has one row
+for each of its rows, in its order: the id, the score, when it was given and what it is made of, or why there is none.
+It is written at the end, whole.
 
-Until then a journal lies beside it, `<name>.journal`: the scores themselves are in the bank's database, each under a
-request id that follows from the journal. A portfolio that was interrupted is taken up by giving the same two files
-again; what was scored is not asked a second time.
+| what an enterprise comes to                                    | its row                 |
+|----------------------------------------------------------------|-------------------------|
+| a score                                                        | the score               |
+| a refusal, as it was answered with another set; earlier score  | that one, and its time  |
+| no enterprise id; a refusal that another try does not change   | why, in `fault`         |
+| anything else                                                  | the portfolio stops     |
+
+Until the end a journal lies beside the file, `<name>.journal`: the scores themselves are in the bank's database, each
+under a request id that follows from the journal. A portfolio that was interrupted is taken up by giving the same two
+files again; what was scored is not asked a second time.
 """
 
 from __future__ import annotations
@@ -16,6 +24,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,19 +34,32 @@ from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, RequestId
 from models.enterprise_id import InvalidEnterpriseId, parse_enterprise_id
 from models.hosting.storage.files import private_file
+from participants.bank.asking import ASKED_AGAIN, ASKED_ANEW
 from participants.bank.client import Progress, unseen
-from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, PortfolioRefused, ScoreRefused
+from participants.bank.errors import (
+    AnsweredWithAnotherSet,
+    BureauUnreachable,
+    PortfolioNotWritten,
+    PortfolioRefused,
+    ScoreRefused,
+)
 from participants.bank.score_request import Score
+from participants.errors import TableRefused
+from participants.records.contract import KEY_COLUMN
+from participants.records.data_file import DataFile, TableLimits
+from participants.records.faults import Fault
+from participants.records.parquet_table import parquet_pieces
+from participants.records.text_table import text_pieces
 
-COLUMN: Final = "enterprise_id"
 _CHUNK: Final = 256
 _SCHEMA: Final[dict[str, pl.DataType]] = {
-    COLUMN: pl.String(),
+    KEY_COLUMN: pl.String(),
     "score": pl.Int64(),
     "probability_of_default": pl.Float64(),
     "log_odds_default": pl.Float64(),
     "missing_departments": pl.List(pl.String()),
     "request_id": pl.String(),
+    "scored_at": pl.Datetime("ms", "UTC"),
     "fault": pl.String(),
 }
 
@@ -81,15 +103,16 @@ class PortfolioOutcome:
 def score_portfolio(bank: Bank, source: Path, out: Path, *, progress: Progress = unseen) -> PortfolioOutcome:
     """Score the ids in `source` into `out`, which must not exist; progress counts different ids.
 
-    Raises `PortfolioRefused` before anything is asked; `BureauUnreachable` or `ScoreRefused` if scores cannot be had at
-    this time, in which case the same call goes on later where it stopped.
+    Raises `PortfolioRefused` before anything is asked. Raises what keeps an enterprise from its score at this time
+    (`BureauUnreachable`, `ScoreRefused`, or another `YurongError`): the same call goes on later where it stopped.
     """
-    if out.exists():
-        raise PortfolioRefused(f"{out} is there already", advice="Choose another name, or move it away.")
-    texts = _read(source)
-    checked = [_checked(text) for text in texts]
-    asked = list(dict.fromkeys(one for one in checked if not isinstance(one, InvalidEnterpriseId)))
-    journal = _Journal.open(out.with_name(f"{out.name}.journal"), bank.model_version, asked)
+    rows = _read(source)
+    first_rows: dict[EnterpriseId, int] = {}
+    for row in rows:
+        if not isinstance(row.checked, InvalidEnterpriseId):
+            first_rows.setdefault(row.checked, row.number)
+    asked = list(first_rows)
+    journal = _Journal.open(out, bank.model_version, asked)
     results: dict[EnterpriseId, Score | YurongError] = {}
     for start in range(0, len(asked), _CHUNK):
         ids = asked[start : start + _CHUNK]
@@ -98,15 +121,27 @@ def score_portfolio(bank: Bank, source: Path, out: Path, *, progress: Progress =
             progress(start + done, len(asked))
 
         found = bank.score_many(ids, request_ids=[journal.request_id(one) for one in ids], progress=chunk_progress)
-        for fault in found:
-            _stop_if_temporary(fault)
-        results |= zip(ids, map(_or_earlier, found), strict=True)
-    outcome, table = _table(texts, checked, results)
+        results |= {one: _final(result, first_rows[one]) for one, result in zip(ids, found, strict=True)}
+    outcome, table = _table(rows, results)
     buffer = io.BytesIO()
     table.write_parquet(buffer)
-    private_file(out, buffer.getvalue())
+    try:
+        private_file(out, buffer.getvalue())
+    except OSError as fault:
+        raise PortfolioNotWritten(
+            f"{out} cannot be written ({fault.strerror})", advice="The scores are kept: type the same again."
+        ) from None
     journal.path.unlink()
     return outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One row of the file. number: in the file. text: without blanks around it."""
+
+    number: int
+    text: str
+    checked: EnterpriseId | InvalidEnterpriseId
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,40 +152,70 @@ class _Journal:
     secret: bytes
 
     @classmethod
-    def open(cls, path: Path, version: ModelVersion, ids: Sequence[EnterpriseId]) -> _Journal:
-        """The journal that lies there, or a new one; `PortfolioRefused` if it is of another portfolio or model."""
+    def open(cls, out: Path, version: ModelVersion, ids: Sequence[EnterpriseId]) -> _Journal:
+        """The journal that lies beside `out`, or a new one; `PortfolioRefused` if it is of another portfolio or model.
+
+        `PortfolioRefused` as well if `out` is there. A journal of the same portfolio then outlived its end: who moved
+        `out` away would get these scores once more, as if they were new.
+        """
+        path = out.with_name(f"{out.name}.journal")
         of = hashlib.sha256("\n".join((version, *ids)).encode()).hexdigest()
-        if not path.exists():
-            private_file(path, json.dumps({"of": of, "secret": secrets.token_hex(16)}).encode())
+        try:
+            if out.exists():
+                if cls._read(path, of) is not None:
+                    path.unlink()
+                raise PortfolioRefused(f"{out} is there already", advice="Choose another name, or move it away.")
+            if not path.exists():
+                private_file(path, json.dumps({"of": of, "secret": secrets.token_hex(16)}).encode())
+        except OSError as fault:
+            raise PortfolioRefused(
+                f"{path} cannot be written ({fault.strerror})", advice="Choose another output file."
+            ) from None
+        if (journal := cls._read(path, of)) is None:
+            raise PortfolioRefused(
+                f"{path} is the journal of another portfolio or model",
+                advice="Remove it, or choose another output file.",
+            )
+        return journal
+
+    @classmethod
+    def _read(cls, path: Path, of: str) -> _Journal | None:
+        """The journal in a file, if it is one of this portfolio."""
         try:
             kept = json.loads(path.read_bytes())
-            if kept["of"] == of:
-                return cls(path, bytes.fromhex(kept["secret"]))
+            return cls(path, bytes.fromhex(kept["secret"])) if kept["of"] == of else None
         except (OSError, ValueError, KeyError, TypeError):
-            pass
-        raise PortfolioRefused(
-            f"{path} is the journal of another portfolio or model", advice="Remove it, or choose another output file."
-        )
+            return None
 
     def request_id(self, enterprise_id: EnterpriseId) -> RequestId:
         """The id of the request about one enterprise."""
         return RequestId(hashlib.sha256(self.secret + enterprise_id.encode()).hexdigest()[:32])
 
 
-def _read(source: Path) -> list[str]:
-    """The column of ids as text, not checked."""
+def _read(source: Path) -> list[_Row]:
+    """The rows of the column of ids."""
+    rows: list[_Row] = []
     try:
-        if source.suffix.lower() == ".parquet":
-            table = pl.read_parquet(source, columns=[COLUMN])
-        else:
-            table = pl.read_csv(source, columns=[COLUMN], infer_schema=False)
-        texts: list[str | None] = table[COLUMN].cast(pl.String).to_list()
-    except (OSError, pl.exceptions.PolarsError) as fault:
+        with DataFile(source, TableLimits()) as file:
+            if file.is_parquet:
+                pieces = parquet_pieces(file, _header_faults, columns=(KEY_COLUMN,))
+            else:
+                pieces = text_pieces(file, _header_faults)
+            for piece in pieces:
+                texts = piece.frame[KEY_COLUMN].cast(pl.String).fill_null("").to_list()
+                numbers = piece.row_numbers.tolist()
+                rows += [
+                    _Row(number=n, text=text, checked=_checked(text)) for n, text in zip(numbers, texts, strict=True)
+                ]
+    except TableRefused as fault:
         raise PortfolioRefused(
-            f"{source} cannot be read: {type(fault).__name__}",
-            advice=f"It is CSV (with a header) or Parquet, with a column {COLUMN}.",
+            fault.message, advice=f"It is CSV (with a header) or Parquet, with a column {KEY_COLUMN}."
         ) from None
-    return [text or "" for text in texts]
+    return rows
+
+
+def _header_faults(header: list[str]) -> list[Fault]:
+    return [] if KEY_COLUMN in header else [Fault(column=KEY_COLUMN, reason="it is missing")]
 
 
 def _checked(text: str) -> EnterpriseId | InvalidEnterpriseId:
@@ -160,36 +225,40 @@ def _checked(text: str) -> EnterpriseId | InvalidEnterpriseId:
         return fault
 
 
-def _stop_if_temporary(result: Score | YurongError) -> None:
-    """Raise what will be over some time: the portfolio is then not finished, and goes on later."""
-    if isinstance(result, BureauUnreachable):
-        raise result
-    if isinstance(result, ScoreRefused) and result.problem.kind.retry_after_seconds is not None:
-        raise result
+def _final(result: Score | YurongError, row: int) -> Score | YurongError:
+    """What becomes of a row for good; raises what may be otherwise when it is asked again."""
+    if isinstance(result, Score):
+        return result
+    if isinstance(result, AnsweredWithAnotherSet):
+        if result.earlier is not None:
+            return result.earlier
+    elif _is_final(result):
+        return result
+    if not isinstance(result, BureauUnreachable):
+        result.advice = f"It is about row {row}. {result.advice}".strip()
+    raise result
 
 
-def _or_earlier(result: Score | YurongError) -> Score | YurongError:
-    """An enterprise that was answered with another set keeps its earlier score."""
-    if isinstance(result, AnsweredWithAnotherSet) and result.earlier is not None:
-        return result.earlier
-    return result
+def _is_final(fault: YurongError) -> bool:
+    if isinstance(fault, ScoreRefused):
+        return fault.problem.kind not in ASKED_AGAIN | ASKED_ANEW
+    return isinstance(fault, InvalidEnterpriseId)
 
 
 def _table(
-    texts: Sequence[str],
-    checked: Sequence[EnterpriseId | InvalidEnterpriseId],
-    results: Mapping[EnterpriseId, Score | YurongError],
+    rows: Sequence[_Row], results: Mapping[EnterpriseId, Score | YurongError]
 ) -> tuple[PortfolioOutcome, pl.DataFrame]:
     faults: list[RowFault] = []
-    rows: list[tuple[object, ...]] = []
-    for number, (text, one) in enumerate(zip(texts, checked, strict=True), start=2):
-        result = one if isinstance(one, InvalidEnterpriseId) else results[one]
+    values: list[tuple[object, ...]] = []
+    for row in rows:
+        result = row.checked if isinstance(row.checked, InvalidEnterpriseId) else results[row.checked]
         if isinstance(result, Score):
             numbers = (result.points, result.probability_of_default, result.log_odds_default)
-            rows.append((text, *numbers, list(result.missing), result.request_id, None))
+            made = (list(result.missing), result.request_id, datetime.fromtimestamp(result.scored_at, UTC))
+            values.append((row.text, *numbers, *made, None))
         else:
             reason = result.problem.slug if isinstance(result, ScoreRefused) else result.message
-            faults.append(RowFault(row=number, reason=reason))
-            rows.append((text, None, None, None, None, None, reason))
+            faults.append(RowFault(row=row.number, reason=reason))
+            values.append((row.text, *[None] * (len(_SCHEMA) - 2), reason))
     outcome = PortfolioOutcome(rows=len(rows), scored=len(rows) - len(faults), faults=tuple(faults))
-    return outcome, pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    return outcome, pl.DataFrame(values, schema=_SCHEMA, orient="row")

@@ -1,6 +1,6 @@
 """Parquet files as tables, read some rows at a time: what `participants.records.text_table` is for CSV."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -13,12 +13,15 @@ _VALUES_AT_ONCE: Final = 2_000_000
 _ERRORS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 
-def parquet_pieces(file: DataFile, check_header: CheckHeader = lambda _: []) -> Iterator[Piece]:
+def parquet_pieces(
+    file: DataFile, check_header: CheckHeader = lambda _: [], *, columns: Collection[str] | None = None
+) -> Iterator[Piece]:
     """Yield the rows of a Parquet file in order; texts are stripped, and those that are empty and NaN are null.
 
+    `columns`: no others are read; `check_header` sees to it that they are there.
     `TableRefused` for a file that is damaged or not as `check_header` wants its columns. Rows are numbered as in a CSV.
     """
-    frames = _frames(file, check_header)
+    frames = _frames(file, check_header, columns)
     first = 2
     while True:
         try:
@@ -31,7 +34,7 @@ def parquet_pieces(file: DataFile, check_header: CheckHeader = lambda _: []) -> 
         first += frame.height
 
 
-def _frames(file: DataFile, check_header: CheckHeader) -> Iterator[pl.DataFrame]:
+def _frames(file: DataFile, check_header: CheckHeader, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     if not file.ends_as_parquet:
         raise ValueError
     table = pl.scan_parquet(file.path.absolute(), glob=False)
@@ -40,13 +43,14 @@ def _frames(file: DataFile, check_header: CheckHeader) -> Iterator[pl.DataFrame]
     rows, limits = table.select(pl.len()).collect().item(), file.limits
     if len(schema) > limits.columns or rows > limits.rows:
         faults.insert(0, Fault(reason=f"more than {limits.rows} rows or {limits.columns} columns"))
+    wanted = {name: kind for name, kind in schema.items() if columns is None or name in columns}
     faults = faults or [
-        Fault(column=name, reason="a nested or binary type") for name, kind in schema.items() if _odd(kind)
+        Fault(column=name, reason="a nested or binary type") for name, kind in wanted.items() if _odd(kind)
     ]
     if faults:
         raise refusal(file.path, *faults)
-    cleaned = table.select(_cleaned(name, kind) for name, kind in schema.items())
-    yield from cleaned.collect_batches(chunk_size=max(1_000, _VALUES_AT_ONCE // len(schema)))
+    cleaned = table.select(_cleaned(name, kind) for name, kind in wanted.items())
+    yield from cleaned.collect_batches(chunk_size=max(1_000, _VALUES_AT_ONCE // len(wanted)))
 
 
 def _odd(kind: pl.DataType) -> bool:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from crypto.errors import YurongError
+from crypto.errors import PeerError, YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId
 from models.enterprise_id import make_enterprise_ids
+from models.hosting.errors import DatabaseUnusable
 from models.hosting.https import problems
 from models.hosting.https.problems import Problem
+from participants.bank.asking import ASKED_AGAIN, ASKED_ANEW
 from participants.bank.client import Progress
-from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, PortfolioRefused, ScoreRefused
+from participants.bank.errors import (
+    AnsweredWithAnotherSet,
+    BureauUnreachable,
+    PortfolioNotWritten,
+    PortfolioRefused,
+    ScoreRefused,
+)
 from participants.bank.portfolio import RowFault, score_portfolio
 from participants.bank.score_request import Score
+from participants.errors import StoreUnusable
 
 IDS = make_enterprise_ids(np.random.default_rng(3), 600)
 DEPARTMENT = ParticipantId("tax")
@@ -132,21 +143,105 @@ def test_a_refusal_is_a_row_s_fault_and_an_earlier_score_is_a_score(tmp_path: Pa
     bank.faults = {
         IDS[0]: ScoreRefused(refused),
         IDS[1]: AnsweredWithAnotherSet(conflict, score_of(IDS[1], RequestId("a" * 32))),
-        IDS[2]: AnsweredWithAnotherSet(conflict, None),
+        IDS[2]: ScoreRefused(Problem(kind=problems.REQUEST_REFUSED)),
     }
     outcome = score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:4]), tmp_path / "scores.parquet")
-    assert outcome.faults == (RowFault(row=2, reason="untrusted-key"), RowFault(row=4, reason="request-conflict"))
+    assert outcome.faults == (RowFault(row=2, reason="untrusted-key"), RowFault(row=4, reason="request-refused"))
     assert outcome.facts()["scored"] == 2
 
 
-def test_too_few_departments_stop_a_portfolio_for_now(tmp_path: Path) -> None:
-    bank = Bank()
-    bank.faults = {IDS[1]: ScoreRefused(Problem(kind=problems.TOO_FEW_DEPARTMENTS))}
-    source, out = csv(tmp_path / "ids.csv", IDS[:4]), tmp_path / "scores.parquet"
-    with pytest.raises(ScoreRefused):
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(ScoreRefused(Problem(kind=kind)) for kind in sorted(ASKED_AGAIN | ASKED_ANEW, key=lambda kind: kind.slug)),
+        AnsweredWithAnotherSet(Problem(kind=problems.REQUEST_CONFLICT), None),
+        PeerError("the masks of a score did not cancel", advice="Ask again."),
+        DatabaseUnusable("the database cannot be used"),
+        StoreUnusable("the store's files are damaged"),
+    ],
+    ids=lambda fault: fault.problem.slug if isinstance(fault, ScoreRefused) else type(fault).__name__,
+)
+def test_what_may_pass_stops_a_portfolio_and_the_same_command_goes_on(tmp_path: Path, fault: YurongError) -> None:
+    bank, source, out = Bank(), csv(tmp_path / "ids.csv", IDS[:4]), tmp_path / "scores.parquet"
+    bank.faults = {IDS[1]: fault}
+    with pytest.raises(type(fault)) as stopped:
         score_portfolio(bank, source, out)
+    assert "row 3" in stopped.value.advice
+    assert not out.exists()
     bank.faults = {}
     assert score_portfolio(bank, source, out).scored == 4
+    assert sorted(bank.asked) == sorted(IDS[:4])  # each of them once
+
+
+def test_a_score_says_when_it_was_given(tmp_path: Path) -> None:
+    bank = Bank()
+    earlier = replace(score_of(IDS[1], RequestId("a" * 32)), scored_at=SCORED_AT - 40 * 24 * 3600)
+    bank.faults = {IDS[1]: AnsweredWithAnotherSet(Problem(kind=problems.REQUEST_CONFLICT), earlier)}
+    score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:2]), tmp_path / "scores.parquet")
+    table = pl.read_parquet(tmp_path / "scores.parquet")
+    assert table["scored_at"].dt.epoch("s").to_list() == [SCORED_AT, SCORED_AT - 40 * 24 * 3600]
+    assert table.schema["scored_at"] == pl.Datetime("ms", "UTC")
+
+
+def test_a_file_is_read_as_imports_are(tmp_path: Path) -> None:
+    name = tmp_path / "a[1].csv"
+    name.write_bytes(f"备注,enterprise_id\n\n 工商, {IDS[0]} \n,\n".encode("gb18030"))
+    csv(tmp_path / "a1.csv", IDS[5:9])  # what the name would be, were it a pattern
+    outcome = score_portfolio(Bank(), name, tmp_path / "scores.parquet")
+    assert (outcome.rows, outcome.scored) == (2, 1)
+    assert [fault.row for fault in outcome.faults] == [4]  # as an editor shows it
+    assert pl.read_parquet(tmp_path / "scores.parquet")["enterprise_id"].to_list() == [IDS[0], ""]
+
+
+def test_the_scores_of_a_month_can_be_asked_for_in_the_next_by_their_own_file(tmp_path: Path) -> None:
+    bank, january = Bank(), tmp_path / "january.parquet"
+    score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:3]), january)
+    renamed = january.rename(tmp_path / "january[1].pq")  # its first bytes tell what it is
+    assert score_portfolio(bank, renamed, tmp_path / "february.parquet").scored == 3
+
+
+def test_a_journal_that_outlived_its_portfolio_gives_no_old_scores_as_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, bank, out = csv(tmp_path / "ids.csv", IDS[:3]), Bank(), tmp_path / "scores.parquet"
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            score_portfolio(bank, source, out)
+    assert out.exists()
+    with pytest.raises(PortfolioRefused, match="there already"):
+        score_portfolio(bank, source, out)
+    out.rename(tmp_path / "january.parquet")
+    score_portfolio(bank, source, out)
+    assert len(bank.asked) == 6
+
+
+def test_nothing_is_asked_for_if_the_scores_could_not_be_written(tmp_path: Path) -> None:
+    bank, source = Bank(), csv(tmp_path / "ids.csv", IDS[:2])
+    for out in (tmp_path / "nodir" / "x.parquet", source / "x.parquet"):
+        with pytest.raises(PortfolioRefused, match="cannot be written"):
+            score_portfolio(bank, source, out)
+    assert bank.asked == []
+
+
+def test_scores_that_cannot_be_written_at_the_end_are_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, source, out = Bank(), csv(tmp_path / "ids.csv", IDS[:2]), tmp_path / "scores.parquet"
+    bank.gone_after = 0
+    with pytest.raises(BureauUnreachable):
+        score_portfolio(bank, source, out)
+    bank.gone_after = 10_000
+
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("participants.bank.portfolio.private_file", full)
+        with pytest.raises(PortfolioNotWritten, match="No space left"):
+            score_portfolio(bank, source, out)
+    assert score_portfolio(bank, source, out).scored == 2
+    assert len(bank.asked) == 2
 
 
 def test_nothing_is_asked_for_a_file_that_cannot_be_read_or_would_be_written_over(tmp_path: Path) -> None:
