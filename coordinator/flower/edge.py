@@ -14,6 +14,9 @@ participant whose pinned document has the certificate of the connection; the nod
 must be of the same participant, so nobody speaks for another's node. What goes on to the SuperLink is put together
 anew from what was checked; what comes back is reduced in the same way.
 
+A caller that sends or reads slowly keeps nobody else waiting: each has `CALLS_AT_ONCE` turns of its own. A connection
+to the SuperLink is taken when all of a request is here, and given back before its answer is sent on.
+
 There is no signature of RFC 9421, since Flower signs for itself: a time, with the node key. That would not hold against
 a replay; TLS with the certificate of the caller does.
 """
@@ -22,7 +25,8 @@ import asyncio
 import base64
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import httpx
@@ -52,6 +56,8 @@ KEEP_ALIVE_SECONDS: Final = 4.0
 """A connection to the SuperLink is idle for less than the five seconds after which uvicorn closes it."""
 CALL_SECONDS: Final = 60.0
 UPSTREAM_CONNECTIONS: Final = 64
+CALLS_AT_ONCE: Final = 8
+"""Of one participant. Its SuperNode has a heartbeat under way and two transfers; what it gave up may still be here."""
 MEDIA_TYPE: Final = b"application/protobuf"
 
 _NODE_KEY: Final = b"flwr-public-key"
@@ -102,7 +108,7 @@ class Edge:
     """An ASGI app that passes the fleet calls of admitted participants on.
 
     `link`: where the SuperLink listens, host:port. `transport`: carries requests there. `call_seconds`: a call is
-    broken off after this.
+    broken off if the request, the SuperLink or the sending of the answer takes longer than this.
     """
 
     def __init__(
@@ -117,6 +123,7 @@ class Edge:
         self._link = link
         self._transport = transport
         self._call_seconds = call_seconds
+        self._turns: dict[ParticipantId, asyncio.Semaphore] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI interface."""
@@ -138,9 +145,14 @@ class Edge:
         try:
             call = _call(scope)
             headers = _headers(scope)
-            self._check_caller(scope, headers)
-            async with asyncio.timeout(self._call_seconds):
-                await self._exchange(call, headers, _Body(receive, int(headers[b"content-length"]), call), answer)
+            caller = self._caller(scope, headers)
+            async with self._turns.setdefault(caller, asyncio.Semaphore(CALLS_AT_ONCE)):
+                async with asyncio.timeout(self._call_seconds):
+                    body = await _received(receive, int(headers[b"content-length"]), call)
+                async with asyncio.timeout(self._call_seconds):
+                    response = await self._exchange(call, headers, body)
+                async with asyncio.timeout(self._call_seconds):
+                    await answer.give(response)
         except YurongError as fault:
             await answer.refuse(problem_of(fault))
         except TimeoutError:
@@ -152,63 +164,80 @@ class Edge:
             _log.exception("a call failed")
             await answer.refuse(Problem(kind=INTERNAL))
 
-    def _check_caller(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    def _caller(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ParticipantId:
+        """Who calls: the participant that has both the certificate and the node key that are shown.
+
+        Another one may have named the certificate in its document as well; that must not shut out its owner.
+        """
         shown = (scope.get("extensions") or {}).get(PEER_CERTIFICATE, {}).get("der")
         if not isinstance(shown, bytes) or not shown:
             raise CertificateMismatch("a connection shows no certificate")
-        for documents in self._documents().values():
+        is_known = False
+        for name, documents in self._documents().items():
             if any(one.certificate == shown and one.role is not Role.BUREAU for one in documents):
-                if headers[_NODE_KEY] not in {_node_key_header(one.node_key) for one in documents if one.node_key}:
-                    raise UntrustedKey("a participant speaks for another node than its own")
-                return
+                is_known = True
+                if headers[_NODE_KEY] in {_node_key_header(one.node_key) for one in documents if one.node_key}:
+                    return name
+        if is_known:
+            raise UntrustedKey("a participant speaks for another node than its own")
         raise CertificateMismatch("a connection shows a certificate of no participant")
 
-    async def _exchange(self, call: Call, headers: Mapping[bytes, bytes], body: "_Body", answer: "_Answer") -> None:
-        stream: httpx.AsyncByteStream = body
+    async def _exchange(self, call: Call, headers: Mapping[bytes, bytes], body: Sequence[bytes]) -> "_Response":
         if call.is_read:
-            content = b"".join([part async for part in body])
-            check_announcement(content)
-            stream = httpx.ByteStream(content)
+            check_announcement(b"".join(body))
         request = httpx.Request(
             "POST",
             f"https://{self._link}{call.path}",
             headers=[(b"host", self._link.encode("ascii")), *headers.items()],
-            stream=stream,
+            stream=_Parts(body),
         )
         response = await self._transport.handle_async_request(request)
         try:
-            await answer.begin(response.status_code, response.headers.raw)
-            if isinstance(response.stream, httpx.AsyncByteStream):
-                async for part in response.stream:
-                    await answer.go_on(part)
-            await answer.end()
+            parts = [part async for part in response.stream] if isinstance(response.stream, AsyncIterable) else []
+            return _Response(response.status_code, response.headers.raw, parts)
         finally:
             await response.aclose()
 
 
-class _Body(httpx.AsyncByteStream):
-    """What the caller sends, part by part: no more is taken than the SuperLink has taken."""
+class _Parts(httpx.AsyncByteStream):
+    """A request's body, in the parts in which it came."""
 
-    def __init__(self, receive: Receive, length: int, call: Call) -> None:
-        if length > call.maximum_bytes:
-            raise BodyRefused(BODY_TOO_LARGE)
-        self._receive, self._left = receive, length
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._parts = parts
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise MalformedMessage("a caller went away before its request was whole")
-            part = message.get("body", b"")
-            self._left -= len(part)
-            if self._left < 0:
-                raise MalformedMessage("a request's body is not of its stated length")
-            more = message.get("more_body", False)
-            if part:
-                yield part
-        if self._left:
-            raise MalformedMessage("a request's body is not of its stated length")
+        for part in self._parts:
+            yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """What the SuperLink answered, all of it."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    parts: Sequence[bytes]
+
+
+async def _received(receive: Receive, length: int, call: Call) -> list[bytes]:
+    """The body that the caller sends, which is of the length that it stated."""
+    if length > call.maximum_bytes:
+        raise BodyRefused(BODY_TOO_LARGE)
+    parts, left, more = list[bytes](), length, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise MalformedMessage("a caller went away before its request was whole")
+        part = message.get("body", b"")
+        left -= len(part)
+        if left < 0:
+            break
+        more = message.get("more_body", False)
+        if part:
+            parts.append(part)
+    if left:
+        raise MalformedMessage("a request's body is not of its stated length")
+    return parts
 
 
 class _Answer:
@@ -217,18 +246,13 @@ class _Answer:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope, self._send, self._began = scope, send, False
 
-    async def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """The status and, of the headers, those that a SuperNode reads."""
-        kept = [(name.lower(), value) for name, value in headers if name.lower() in _ANSWERED]
+    async def give(self, response: _Response) -> None:
+        """Send what the SuperLink answered: of the headers, those that a SuperNode reads."""
+        kept = [(name.lower(), value) for name, value in response.headers if name.lower() in _ANSWERED]
         self._began = True
-        await self._send({"type": "http.response.start", "status": status, "headers": kept})
-
-    async def go_on(self, part: bytes) -> None:
-        """A part of the body; waits while the caller does not take it."""
-        await self._send({"type": "http.response.body", "body": part, "more_body": True})
-
-    async def end(self) -> None:
-        """The end of the body."""
+        await self._send({"type": "http.response.start", "status": response.status, "headers": kept})
+        for part in response.parts:  # waits while the caller does not take it
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, problem: Problem) -> None:

@@ -81,7 +81,10 @@ class SuperLink:
             return control.answers()
 
     def services(self, *, environment: Mapping[str, str] | None = None) -> tuple[Service, Service]:
-        """The SuperLink and its executor. `environment` is what server apps see beside the supervisor's own."""
+        """The SuperLink and its executor. `environment` is what server apps see beside the supervisor's own.
+
+        Neither they nor server apps open the home, so they do not see its passphrase.
+        """
         flower = {**flower_environment(self.directory / "flower"), **(environment or {})}
         secret = ["--superexec-auth-secret-file", str(self.directory / "executor.secret")]
         link = [
@@ -94,8 +97,21 @@ class SuperLink:
         ]
         executor = ["--runtime-api-address", self.address, "--root-certificates", str(self.certificate), *secret]
         return (
-            Service(LINK, "coordinator.flower.link_program:main", link, _RESTART_SECONDS, self.answers, flower),
             Service(
-                EXECUTOR, "coordinator.flower.executor_program:main", executor, _RESTART_SECONDS, environment=flower
+                LINK,
+                "coordinator.flower.link_program:main",
+                link,
+                _RESTART_SECONDS,
+                self.answers,
+                flower,
+                opens_home=False,
+            ),
+            Service(
+                EXECUTOR,
+                "coordinator.flower.executor_program:main",
+                executor,
+                _RESTART_SECONDS,
+                environment=flower,
+                opens_home=False,
             ),
         )

@@ -3,9 +3,9 @@
 import asyncio
 import base64
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -23,8 +23,9 @@ from flwr.superlink.main import create_app
 from starlette.types import Message, Scope
 
 from coordinator.flower.bundle import app_bundle
-from coordinator.flower.edge import Edge
+from coordinator.flower.edge import CALLS_AT_ONCE, Edge, _Response
 from coordinator.flower.fleet_calls import CALLS
+from crypto.errors import UntrustedKey
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.https.guard import PEER_CERTIFICATE
 
@@ -77,7 +78,12 @@ class Answer:
     body: bytes
 
 
-def ask(
+def ask(app: Any, path: str, body: bytes, headers: Mapping[str, str] | list[tuple[str, str]], **more: Any) -> Answer:
+    """One request as uvicorn would hand it to an app, the caller's certificate included."""
+    return asyncio.run(asked(app, path, body, headers, **more))
+
+
+async def asked(
     app: Any,
     path: str,
     body: bytes,
@@ -88,11 +94,13 @@ def ask(
     query: bytes = b"",
     raw_path: bytes | None = None,
     parts: int = 1,
+    stalls: bool = False,
+    reads: bool = True,
 ) -> Answer:
-    """One request as uvicorn would hand it to an app, the caller's certificate included."""
+    """`ask` beside others; one that `stalls` never sends its last byte, and one that does not read takes no answer."""
     pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
     if not any(name in ("content-length", "transfer-encoding") for name, _ in pairs):
-        pairs = [*pairs, ("content-length", str(len(body)))]
+        pairs = [*pairs, ("content-length", str(len(body) + stalls))]
     scope: Scope = {
         "type": "http",
         "http_version": "1.1",
@@ -117,12 +125,14 @@ def ask(
         if part is None:
             await asyncio.sleep(3600)
         left[0] -= len(part or b"")
-        return {"type": "http.request", "body": part, "more_body": left[0] > 0}
+        return {"type": "http.request", "body": part, "more_body": stalls or left[0] > 0}
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if not reads:
+            await asyncio.sleep(3600)
 
-    asyncio.run(app(scope, receive, send))
+    await app(scope, receive, send)
     start, *rest = sent
     return Answer(start["status"], dict(start["headers"]), b"".join(part.get("body", b"") for part in rest))
 
@@ -484,7 +494,121 @@ def test_a_superlink_that_fails_is_a_problem_without_a_word_of_it(fault: Excepti
     assert b"secret" not in answer.body
 
 
-def test_a_body_goes_on_part_by_part_as_the_superlink_takes_it() -> None:
+class FirstMatch(Edge):
+    """An edge that takes the first participant with the caller's certificate for the caller."""
+
+    def _caller(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ParticipantId:
+        shown = scope["extensions"][PEER_CERTIFICATE]["der"]
+        for name, (document,) in self._documents().items():
+            if document.certificate == shown:
+                if headers[b"flwr-public-key"] != base64.b64encode(cast("Participant", document).pem):
+                    raise UntrustedKey("a participant speaks for another node than its own")
+                return name
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("kind", "status"), [(FirstMatch, 403), (Edge, 200)])
+def test_nobody_is_shut_out_by_one_that_names_its_certificate_as_well(kind: type[Edge], status: int) -> None:
+    class Envious(Participant):
+        certificate = TAX.certificate
+
+    envious, link = Envious(ParticipantId("a-neighbour")), Recorded()
+    edge = kind(lambda: documents(envious, TAX), link=LINK, transport=link)
+    call = ("/v1/fleet/pull-messages", b"")
+    assert ask(edge, *call, TAX.headers(), certificate=TAX.certificate).status == status
+    # Nor does anybody speak for another's node with a certificate of its own.
+    assert ask(edge, *call, COURTS.headers(), certificate=TAX.certificate).status == 403
+
+
+class Narrow(Recorded):
+    """A SuperLink to which there is one connection; each call is under way for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = asyncio.Semaphore(1)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self.connection.acquire()
+        response = await super().handle_async_request(request)
+        answered = response.stream
+        assert isinstance(answered, httpx.AsyncByteStream)
+        return httpx.Response(200, headers=PROTOBUF, stream=Held(answered, self.connection.release))
+
+
+class Held(httpx.AsyncByteStream):
+    def __init__(self, parts: httpx.AsyncByteStream, release: Callable[[], None]) -> None:
+        self._parts, self._release = parts, release
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._parts:
+            yield part
+
+    async def aclose(self) -> None:
+        self._release()
+
+
+class Streaming(Edge):
+    """An edge that passes on what it gets as it gets it."""
+
+    async def _pass_on(self, _scope: Scope, receive: Any, answer: Any) -> None:
+        class Body(httpx.AsyncByteStream):
+            async def __aiter__(self) -> AsyncIterator[bytes]:
+                while (message := await receive()).get("more_body"):
+                    yield message["body"]
+                yield message["body"]
+
+        response = await self._transport.handle_async_request(httpx.Request("POST", f"https://{LINK}", stream=Body()))
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        await answer.give(_Response(200, [], [part async for part in response.stream]))
+        await response.aclose()
+
+
+@pytest.mark.parametrize(("kind", "is_answered"), [(Streaming, False), (Edge, True)])
+@pytest.mark.parametrize("slow", [{"stalls": True}, {"reads": False}])
+def test_one_that_sends_or_reads_slowly_keeps_nobody_waiting(
+    kind: type[Edge], is_answered: bool, slow: dict[str, Any]
+) -> None:
+    async def scene() -> bool:
+        edge = kind(lambda: documents(TAX, COURTS), link=LINK, transport=Narrow())
+        call = ("/v1/fleet/push-object", b"abc")
+        idle = [asked(edge, *call, COURTS.headers(), certificate=COURTS.certificate, **slow) for _ in range(20)]
+        tasks = [asyncio.create_task(one) for one in idle]
+        await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(0.5):
+                return (await asked(edge, *call, TAX.headers(), certificate=TAX.certificate)).status == 200
+        except TimeoutError:
+            return False
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert asyncio.run(scene()) is is_answered
+
+
+def test_a_participant_has_so_many_calls_at_once_and_no_more() -> None:
+    class Counting(Recorded):
+        now = most = 0
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.now += 1
+            self.most = max(self.now, self.most)
+            await asyncio.sleep(0.01)
+            self.now -= 1
+            return await super().handle_async_request(request)
+
+    async def scene() -> list[Answer]:
+        edge = edge_before(link)
+        call = ("/v1/fleet/push-object", b"abc", TAX.headers())
+        return await asyncio.gather(*(asked(edge, *call, certificate=TAX.certificate) for _ in range(20)))
+
+    link = Counting()
+    assert [answer.status for answer in asyncio.run(scene())] == [200] * 20
+    assert link.most == CALLS_AT_ONCE
+
+
+def test_a_body_and_its_answer_go_on_in_the_parts_in_which_they_came() -> None:
     taken: list[int] = []
 
     class Reading(httpx.AsyncBaseTransport):
