@@ -28,10 +28,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, Self
 
+from models.hosting.trust.passphrase import FILE_NAMED_IN, GIVEN_IN
+
 _MARK: Final = "YURONG_SUPERVISOR_MARK"
 _PACKAGES: Final = Path(__file__).parents[3]
 _LOOK_SECONDS: Final = 0.1
 _PAUSE_SECONDS: Final = 0.02
+_TRY_AGAIN_SECONDS: Final = 1.0
 _STANDARD_ERROR: Final = 2
 
 _log = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ class Service:
 
     `entry_point` is `module:function`, called with `arguments` as its command line. `restart_seconds` is the pause
     before it is started again after it ended; None: its end is final. `ready` is asked only while the process runs.
-    `environment` is added to the supervisor's.
+    `environment` is added to the supervisor's. `opens_home`: whether it sees the passphrase that
+    this process was given.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Service:
     restart_seconds: float | None = 1.0
     ready: Callable[[], bool] = _always
     environment: Mapping[str, str] = field(default_factory=dict)
+    opens_home: bool = True
 
 
 class State(Enum):
@@ -139,11 +144,6 @@ class Supervisor:
         with self._lock:
             return self._children[name]
 
-    def states(self) -> dict[str, State]:
-        """What each service is doing."""
-        with self._lock:
-            return {name: child.state for name, child in self._children.items()}
-
     def ready(self) -> bool:
         """Whether every service runs and says that it is ready."""
         with self._lock:
@@ -176,9 +176,16 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**self._environment, **service.environment},
+                env=self._environment_of(service),
                 start_new_session=True,
             )
+
+    def _environment_of(self, service: Service) -> dict[str, str]:
+        seen = {**self._environment, **service.environment}
+        if not service.opens_home:
+            for secret in (GIVEN_IN, FILE_NAMED_IN):
+                seen.pop(secret, None)
+        return seen
 
     def _watch(self) -> None:
         while not self._ends.wait(_LOOK_SECONDS):
@@ -195,7 +202,13 @@ class Supervisor:
             child.starts_at = time.monotonic() + (service.restart_seconds or 0.0)
             _log.warning("%s ended with code %d", service.name, child.code)
         elif child.state is State.RESTARTING and time.monotonic() >= child.starts_at:
-            child.process = self._spawn(service, child.log)
+            try:
+                child.process = self._spawn(service, child.log)
+            except (OSError, subprocess.SubprocessError) as error:
+                # No memory, no process or no descriptor to be had at the moment: another try is all that helps.
+                _log.error("a service could not be started again", extra={"service": service.name, "error": error})
+                child.starts_at = time.monotonic() + max(service.restart_seconds or 0.0, _TRY_AGAIN_SECONDS)
+                return
             child.starts += 1
             child.state = State.RUNNING
 

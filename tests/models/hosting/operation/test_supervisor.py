@@ -33,11 +33,13 @@ def once(name: str, *arguments: object) -> Service:
 
 def test_all_processes_and_their_children_end_with_the_context(tmp_path: Path) -> None:
     with Supervisor(logs=tmp_path / "logs", grace_seconds=0.5) as supervisor:
-        supervisor.start(once("patient"))
-        supervisor.start(once("stubborn", tmp_path / "ignores"))
-        supervisor.start(once("parent", tmp_path / "has-child"))
+        children = [
+            supervisor.start(once("patient")),
+            supervisor.start(once("stubborn", tmp_path / "ignores")),
+            supervisor.start(once("parent", tmp_path / "has-child")),
+        ]
         assert wait_until(lambda: (tmp_path / "ignores").exists() and (tmp_path / "has-child").exists())
-        assert set(supervisor.states().values()) == {State.RUNNING}
+        assert {child.state for child in children} == {State.RUNNING}
         assert len(supervisor.marked()) == 4
     assert supervisor.marked() == []
 
@@ -61,10 +63,50 @@ def test_a_service_that_is_killed_is_started_again_and_its_children_are_not_left
 def test_the_pause_before_a_restart_is_kept(tmp_path: Path) -> None:
     with Supervisor(logs=tmp_path) as supervisor:
         supervisor.start(Service("failing", "sleepers:failing", restart_seconds=3600.0))
-        assert wait_until(lambda: supervisor.states()["failing"] is State.RESTARTING)
+        assert wait_until(lambda: supervisor.child("failing").state is State.RESTARTING)
         time.sleep(0.3)
         assert supervisor.child("failing").starts == 1
         assert not supervisor.ready()
+
+
+def test_a_service_that_cannot_be_started_for_a_moment_is_started_later_and_others_are_looked_after_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("models.hosting.operation.supervisor._TRY_AGAIN_SECONDS", 0.1)
+    start, tries = Supervisor._spawn, list[str]()
+
+    def sometimes(self: Supervisor, service: Service, log: Path | None) -> "subprocess.Popen[bytes]":
+        tries.append(service.name)
+        if tries.count(service.name) in (2, 3):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return start(self, service, log)
+
+    monkeypatch.setattr(Supervisor, "_spawn", sometimes)
+    with Supervisor(logs=tmp_path, grace_seconds=0.5) as supervisor:
+        for name in ("one", "other"):
+            supervisor.start(Service(name, "sleepers:patient", restart_seconds=0.0))
+        for name in ("one", "other"):
+            os.kill(supervisor.child(name).process.pid, signal.SIGKILL)
+        for name in ("one", "other"):
+            assert wait_until(lambda name=name: supervisor.child(name).starts == 2)  # type: ignore[misc]
+        assert supervisor.ready()
+    assert caplog.messages.count("a service could not be started again") == 4
+
+
+def test_a_service_that_opens_no_home_does_not_see_its_passphrase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {"YURONG_PASSPHRASE": "six words at random", "YURONG_PASSPHRASE_FILE": "/run/secrets/passphrase"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    with Supervisor(logs=tmp_path, grace_seconds=0.5) as supervisor:
+        for opens_home in (True, False):
+            child = supervisor.start(Service(str(opens_home), "sleepers:patient", opens_home=opens_home))
+            environment = Path(f"/proc/{child.process.pid}/environ")
+            assert wait_until(lambda: supervisor.marked() != [])
+            seen = {entry.partition("=")[0] for entry in environment.read_text().split("\0")}
+            assert (secrets.keys() <= seen) is opens_home
+            assert bool(secrets.keys() & seen) is opens_home
 
 
 def test_an_end_that_is_final_is_told_with_the_last_line_of_its_log(tmp_path: Path) -> None:
@@ -81,7 +123,8 @@ def test_a_service_can_be_ended_alone(tmp_path: Path) -> None:
         supervisor.start(once("patient"))
         supervisor.forget("patient")
         assert supervisor.marked() == []
-        assert supervisor.states() == {}
+        with pytest.raises(KeyError):
+            supervisor.child("patient")
 
 
 def test_modules_that_lie_in_the_present_directory_are_run_by_a_plain_python_and_not_by_ours(
