@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from crypto.errors import ProtectionUnavailable
+from crypto.errors import ProtectionUnavailable, ProtocolStateError
 from crypto.identifiers import ParticipantId
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import Obfuscator, PaillierPublicKey
@@ -26,7 +26,10 @@ class ObfuscatorSource(Protocol):
         ...
 
     def take(self, *, timeout_seconds: float) -> Obfuscator:
-        """An obfuscator that nobody else has; `ProtectionUnavailable` if none is ready within this time."""
+        """An obfuscator that nobody else has; `ProtectionUnavailable` if none is ready within this time.
+
+        Its cause is why the pool cannot be filled, if that is so. `ProtocolStateError` if it was stopped.
+        """
         ...
 
     def stop(self) -> None:
@@ -64,10 +67,15 @@ class Obfuscators:
 
     def take(self, bank: ParticipantId, key: PaillierPublicKey, *, timeout_seconds: float) -> Obfuscator:
         """An obfuscator that nobody else has; raises `ObfuscatorsExhausted` if none is ready within this time."""
-        pool = self._pool(bank, key)
+        pool, seconds = self._pool(bank, key), max(0.0, timeout_seconds)
         try:
-            return pool.take(timeout_seconds=max(0.0, timeout_seconds))
+            try:
+                return pool.take(timeout_seconds=seconds)
+            except ProtocolStateError:  # `keep` stopped it since we have it
+                return self._instead_of(pool, bank, key).take(timeout_seconds=seconds)
         except ProtectionUnavailable as fault:
+            if fault.__cause__ is not None:
+                self._not_filled(key)
             raise ObfuscatorsExhausted from fault.__cause__
 
     def keep(self, keys: Mapping[ParticipantId, Iterable[PaillierPublicKey]]) -> None:
@@ -85,7 +93,8 @@ class Obfuscators:
     def ready(self, keys: Iterable[PaillierPublicKey]) -> bool:
         """Whether there is a pool for each of these keys that has given or could give an obfuscator.
 
-        A pool that is empty because so much is asked counts as ready: its requests wait, and others go on.
+        A pool that is empty because so much is asked counts as ready: its requests wait, and others go on. One that is
+        empty because it cannot be filled does not, from the first request that found it so until it has some again.
         """
         with self._lock:
             self._filled |= {key for key, pool in self._pools.items() if len(pool)}
@@ -102,6 +111,16 @@ class Obfuscators:
     def stop(self) -> None:
         """Stop all pools."""
         self.keep({})
+
+    def _instead_of(self, pool: ObfuscatorSource, bank: ParticipantId, key: PaillierPublicKey) -> ObfuscatorSource:
+        with self._lock:
+            if self._pools.get(key) is pool:
+                del self._pools[key]
+        return self._pool(bank, key)
+
+    def _not_filled(self, key: PaillierPublicKey) -> None:
+        with self._lock:
+            self._filled.discard(key)
 
     def _pool(self, bank: ParticipantId, key: PaillierPublicKey) -> ObfuscatorSource:
         with self._lock:
