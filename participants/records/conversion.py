@@ -10,7 +10,8 @@ What the text of an item may be:
     text        up to 4,000 characters
 
 A column of a Parquet file that has a type of its own is taken as it is where that gives what its text would give, and
-by its text elsewhere.
+by its text elsewhere. A timestamp is the date of which it is the midnight, in the time zone of its column; any other is
+no date.
 """
 
 from collections.abc import Sequence

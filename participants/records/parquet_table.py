@@ -1,6 +1,7 @@
 """Parquet files as tables, read some rows at a time: what `participants.records.text_table` is for CSV."""
 
 from collections.abc import Collection, Iterator
+from datetime import time
 from typing import Final
 
 import numpy as np
@@ -62,7 +63,9 @@ def _cleaned(name: str, kind: pl.DataType) -> pl.Expr:
     if kind.is_float():
         return column.fill_nan(None)
     if isinstance(kind, pl.Datetime):
-        return column.dt.date()
+        # A date is written as its midnight; in another time zone that is another hour, and perhaps another day.
+        midnight = column.dt.time() == time(0)
+        return pl.when(midnight).then(column.dt.date().cast(pl.String)).otherwise(column.cast(pl.String)).alias(name)
     if kind.is_numeric() or isinstance(kind, pl.Date | pl.Boolean):
         return column
     stripped = column.cast(pl.String).str.strip_chars()

@@ -176,6 +176,20 @@ def test_a_parquet_file_gives_the_same_table_as_the_csv(tmp_path: Path) -> None:
     assert read_table(path, CONTRACT).equals(table)
 
 
+def test_a_timestamp_is_a_date_at_midnight_in_its_own_time_zone_and_a_fault_else(tmp_path: Path) -> None:
+    table = read_table(csv_file(tmp_path, HEADER, *(row(number) for number in range(3))), CONTRACT)
+    path = tmp_path / "data.parquet"
+    midnights = pl.col("since").cast(pl.Datetime).dt.replace_time_zone("Asia/Shanghai")
+    table.with_columns(midnights).write_parquet(path)
+    assert read_table(path, CONTRACT).equals(table)
+    table.with_columns(midnights.dt.convert_time_zone("UTC")).write_parquet(path)  # 16:00 of the day before
+    wrong = {("since", "not a date from 1900 to 2199 as yyyy-mm-dd"): (2, 3, 4)}
+    assert faults(refused(path)) == wrong
+    hours = pl.Series([0, 3_600_000, 0]).cast(pl.Duration("ms"))
+    table.with_columns(pl.col("since").cast(pl.Datetime("ms")) + hours).write_parquet(path)
+    assert list(faults(refused(path)).values()) == [(3,)]
+
+
 def test_faults_of_a_parquet_file_are_counted_as_in_a_csv(tmp_path: Path) -> None:
     table = read_table(csv_file(tmp_path, HEADER, row(0), row(1)), CONTRACT)
     path = tmp_path / "data.parquet"
