@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
+from contextlib import closing
 from typing import Any
 
 from coordinator.database import open_database
+from coordinator.flower.refused_nodes import RefusedNodes
 from coordinator.home import BureauHome
-from coordinator.registry import ModelRegistry, ModelState
-from coordinator.runs.run_directory import RunDirectory
+from coordinator.registry import ModelRegistry, ModelState, RegisteredModel
+from coordinator.runs.run_directory import last_news
 from coordinator.runs.run_records import OPEN, RunRecord, RunRecords
 from models.wire.plan import attempt_of
 
@@ -21,8 +22,8 @@ def registry(home: BureauHome) -> ModelRegistry:
 
 def run_rows(home: BureauHome) -> list[dict[str, Any]]:
     """One row a run, the oldest first."""
-    models = {attempt_of(model.run_id)[0]: model.version for model in registry(home).models()}
-    records = RunRecords(open_database(home), clock=home.clock).all()
+    known, records = _models_and_runs(home)
+    models = {attempt_of(model.run_id)[0]: model.version for model in known}
     return [_run_row(home, record, models.get(record.run_id)) for record in records]
 
 
@@ -43,21 +44,27 @@ def model_rows(home: BureauHome) -> list[dict[str, Any]]:
 
 def bureau_status(home: BureauHome) -> dict[str, Any]:
     """The bureau in a few lines."""
-    models = registry(home).models()
-    records = RunRecords(open_database(home), clock=home.clock).all()
+    models, records = _models_and_runs(home)
     return {
         "participant_id": home.participant_id,
         "title": home.title,
         "serial": home.serial,
         "keys": "a rotation is prepared" if home.next_document() is not None else "in use",
         "admitted": list(home.pins.names()),
+        "nodes_refused": list(RefusedNodes(home.directory).read()),
         "runs_open": [record.run_id for record in records if record.state in OPEN],
         "models_served": [model.version for model in models if model.state is ModelState.APPROVED],
     }
 
 
+def _models_and_runs(home: BureauHome) -> tuple[tuple[RegisteredModel, ...], tuple[RunRecord, ...]]:
+    with closing(open_database(home)) as database:
+        models = ModelRegistry(database, clock=home.clock).models()
+        return models, RunRecords(database, clock=home.clock).all()
+
+
 def _run_row(home: BureauHome, record: RunRecord, model: str | None) -> dict[str, Any]:
-    news = _last_news(home, record)
+    news = last_news(home.directory, record.plan.run_id) if record.attempt else {}
     return {
         "run": record.run_id,
         "state": str(record.state),
@@ -70,17 +77,6 @@ def _run_row(home: BureauHome, record: RunRecord, model: str | None) -> dict[str
         "model": model,
         "proposed": day(record.created_at),
     }
-
-
-def _last_news(home: BureauHome, record: RunRecord) -> dict[str, Any]:
-    """What the progress file says last of each kind."""
-    news: dict[str, Any] = {}
-    if record.attempt:
-        path = RunDirectory.of(home.directory, record.plan.run_id).directory / "progress"
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                news |= json.loads(line)
-    return news
 
 
 def day(seconds: int | None) -> str | None:

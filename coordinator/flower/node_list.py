@@ -31,17 +31,24 @@ class NodeList:
     """Looks at the pins (`node_keys`) at each step, and has changes taken over at once.
 
     A SuperLink that is down is asked again at the next step; one that refuses a node after `AGAIN_SECONDS`, or when the
-    pins have changed.
+    pins have changed. Whose nodes are refused is told to `report`, each time that the list was compared.
     """
 
-    def __init__(self, registrar: Registrar, node_keys: Callable[[], NodeKeys], *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        registrar: Registrar,
+        node_keys: Callable[[], NodeKeys],
+        *,
+        report: Callable[[Collection[str]], None],
+        clock: Clock | None = None,
+    ) -> None:
         self._registrar = registrar
         self._node_keys = node_keys
         self._clock: Clock = clock or SystemClock()
         self._known: NodeKeys | None = None
         self._again_at = 0.0
+        self._report = report
         self._complaint = ""
-        self.refused: tuple[str, ...] = ()
 
     def serve(self, stop: threading.Event, *, poll_seconds: float) -> None:
         """Keep the list until told to stop, whatever goes wrong."""
@@ -66,10 +73,10 @@ class NodeList:
         try:
             self._registrar.synchronise(keys)
         except NodesRefused as error:
-            self.refused = error.names
+            self._report(error.names)
             self._complain(error.message)
         else:
-            self.refused = ()
+            self._report(())
             self._complaint = ""
 
     def _complain(self, why: str) -> None:

@@ -6,12 +6,12 @@ checkpoint is one file, `checkpoint`, replaced as a whole.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from coordinator.errors import NothingToResume
 from crypto.identifiers import ParticipantId
+from models.hosting.storage.files import private_file
 from models.wire.codec import Blob, Count, Name, WireMessage
 from models.wire.plan import RunPlan
 from models.wire.training import BeginRequest, Real, RoundOutcome
@@ -59,12 +59,7 @@ class CheckpointStore:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; after a crash there is the old one or the new one, whole."""
-        draft = self._path.with_suffix(".draft")
-        with draft.open("wb") as file:
-            file.write(checkpoint.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        private_file(self._path, checkpoint.encode())
 
     @property
     def exists(self) -> bool:

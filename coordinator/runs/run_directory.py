@@ -33,9 +33,11 @@ from coordinator.errors import RunUnderWay
 from coordinator.runs.run_settings import run_directory
 from crypto.errors import MalformedMessage
 from crypto.identifiers import RunId
+from models.hosting.storage.files import private_file
 from models.wire.plan import RunPlan
 from models.wire.setup import MeetRequest
 
+PROGRESS: Final = "progress"
 _LOOK_SECONDS: Final = 0.05
 
 
@@ -112,19 +114,13 @@ class RunDirectory:
 
     def add_progress(self, line: str) -> None:
         """Add a line of news."""
-        descriptor = os.open(self.directory / "progress", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self.directory / PROGRESS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as lines:
             lines.write(line + "\n")
 
     def write(self, name: str, data: bytes) -> None:
         """Keep bytes under a name, in place of what was there."""
-        draft = self.directory / f".{name}.draft"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.directory / name)
+        private_file(self.directory / name, data)
 
     def read(self, name: str) -> bytes | None:
         """What is kept under a name."""
@@ -166,6 +162,24 @@ class RunDirectory:
         data = self.read(name)
         values: dict[str, Any] | None = None if data is None else json.loads(data)
         return values
+
+
+def last_news(bureau: Path, run_id: str) -> dict[str, Any]:
+    """What the progress file of a run says last of each kind; nothing is made to look at it.
+
+    It alone is not there whole or not at all: a line that was cut off is left out.
+    """
+    news: dict[str, Any] = {}
+    try:
+        lines = (run_directory(bureau, run_id) / PROGRESS).read_bytes().splitlines()
+    except FileNotFoundError:
+        return news
+    for line in lines:
+        try:
+            news |= msgspec.json.decode(line, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+    return news
 
 
 def _locked(descriptor: int) -> bool:

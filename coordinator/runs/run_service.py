@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from coordinator.flower.node_list import NodeList
+from coordinator.flower.refused_nodes import RefusedNodes
 from coordinator.flower.superlink import SuperLink
 from coordinator.home import BureauHome
 from coordinator.registry import ModelRegistry
@@ -71,7 +72,8 @@ class RunService:
 
     def _keep_nodes(self) -> None:
         with self._link.control() as control:
-            NodeList(control, self._node_keys).serve(self._stop, poll_seconds=POLL_SECONDS)
+            nodes = NodeList(control, self._node_keys, report=RefusedNodes(self._home.directory).write)
+            nodes.serve(self._stop, poll_seconds=POLL_SECONDS)
 
     def _node_keys(self) -> dict[ParticipantId, Collection[bytes]]:
         """The keys of the nodes of everybody who is admitted."""
