@@ -6,13 +6,16 @@ Departments fill their pools while nobody asks, as they do at night, to what the
 
 `latency_ms.parts` of a score that is asked for alone, means, which add up to its mean:
 
-    cryptography   the bank's sealing, signing and opening; the bureau's checks and product; a department's checks,
-                   masks, encryption and record: processor time of all, shared by this machine's cores
-    waiting        for a turn at the bureau, for an obfuscator at the departments
-    network        the rest: TLS, HTTP, signatures of requests, disks, and the ways between 28 processes
+    cryptography   wall time of the bank's sealing, signing and opening and of the bureau's checks and product; of the
+                   departments' checks, masks, encryption and record the processor time of all, divided by this
+                   machine's cores: they cannot take less than that, and take more when the cores have more to do
+    waiting        for a turn at the bureau; for an obfuscator, the greatest of the departments' means
+    network        the rest: TLS, HTTP, signatures of requests, disks, and the ways between 28 processes. Below 0 the
+                   other parts would be more than the whole
 
-`bytes_through_bureau` are HTTP's, heads and probes among them, with banks and with departments, in both directions;
-`bytes_on_departments_connections` are the kernel's of the latter, TLS's own among them.
+`processor_ms_per_score` is of the bureau, the departments and the bank. `bytes_through_bureau` are HTTP's, all heads
+and bodies, probes among them, with banks and with departments, in both directions; `bytes_on_departments_connections`
+are the kernel's of the latter, TLS's own among them.
 """
 
 from __future__ import annotations
@@ -23,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,48 +34,54 @@ from typing import Any, Final
 import numpy as np
 
 from crypto.identifiers import ParticipantId, Role
-from simulations.benchmarks.asking_bank import WARM_UP
 from simulations.benchmarks.node_start import measure_start
 from simulations.benchmarks.tcp_bytes import bytes_of_connections, grown
 from simulations.errors import CommandFailed
 from simulations.local_federation.drawn import DrawnNodes, found_drawn_nodes
 from simulations.local_federation.federation import LocalFederation, serving
-from simulations.local_federation.founding import BUREAU, Node
+from simulations.local_federation.founding import BUREAU
+from simulations.local_federation.metrics import Metrics, metrics_of, pools_are_full
 from simulations.local_federation.operator import ENVIRONMENT
 
 ONE_BY_ONE: Final = 200
+WARM_UP: Final = 10
 _START_SECONDS: Final = 300.0
 _FILL_SECONDS: Final = 1200.0
 _QUIET_SECONDS: Final = 3.0
 _ASKING_SECONDS: Final = 900.0
 
-Metrics = Mapping[str, float]
-
 
 def measure_online(
-    departments: int = 26, seconds: float = 60.0, rate: float = 15.0, enterprises: int = 1_000_000
+    departments: int = 26,
+    seconds: float = 60.0,
+    rate: float = 15.0,
+    enterprises: int = 1_000_000,
+    *,
+    one_by_one: int = ONE_BY_ONE,
 ) -> dict[str, Any]:
-    """Measure one score after the other, then `rate` a second for so long; and the start of a department's node.
+    """Measure `one_by_one` scores, each after the other, then `rate` a second for so long; and a department's start.
 
     enterprises: of the department that is started; 0 leaves that out.
     """
     offered = int(seconds * rate)
-    capacity = max(ONE_BY_ONE + WARM_UP, offered) + 32
+    capacity = max(one_by_one + WARM_UP, offered) + 32
     with tempfile.TemporaryDirectory(prefix="yurong-online-") as name:
         directory = Path(name)
         founded = found_drawn_nodes(
             directory / "homes",
             departments=departments,
             banks=1,
-            enterprises=ONE_BY_ONE + WARM_UP + offered,
+            enterprises=one_by_one + WARM_UP + offered,
             settings={Role.DEPARTMENT: {"obfuscator_capacity": capacity}},
         )
+        ids = founded.drawn.enterprise_ids
         with serving(founded.nodes, directory) as running:
             asked = _Asked(founded, running, directory)
             pools = asked.start(capacity)
-            latency = asked.alone(founded.drawn.enterprise_ids[: ONE_BY_ONE + WARM_UP])
+            asked.warm_up(ids[:WARM_UP])
+            latency = asked.alone(ids[WARM_UP : WARM_UP + one_by_one])
             asked.fill(capacity)
-            load = asked.under_load(founded.drawn.enterprise_ids[ONE_BY_ONE + WARM_UP :], rate)
+            load = asked.under_load(ids[WARM_UP + one_by_one :], rate)
         start = measure_start(directory / "start", enterprises) if enterprises else {}
     return {
         "departments": departments,
@@ -122,11 +130,15 @@ class _Asked:
         """Wait until every department's pool is full."""
         until = time.monotonic() + _FILL_SECONDS
         for node in self._departments.values():
-            while _pool_level(metrics_of(node)) < capacity:
+            while not pools_are_full(node, capacity, banks=len(self._founded.drawn.banks)):
                 if time.monotonic() > until:
                     raise CommandFailed("yurong department serve", 1, f"the pool of {node.name} does not fill")
                 time.sleep(1.0)
         time.sleep(_QUIET_SECONDS)
+
+    def warm_up(self, ids: Sequence[str]) -> None:
+        """Scores that nothing is measured of: what each node opens and reads first."""
+        self._ask(ids)
 
     def alone(self, ids: Sequence[str]) -> dict[str, Any]:
         """One score after the other."""
@@ -139,7 +151,7 @@ class _Asked:
         computed = 1e3 * sum(one.of("yurong_partial_score_processor_seconds_total") for one in departments)
         waited = max(one.part("yurong_partial_score_seconds", "obfuscator") for one in departments)
         own = bureau.part("yurong_gateway_seconds", "cryptography") + told["cryptography_ms"]
-        cryptography = min(own + computed / min(len(departments), os.cpu_count() or 1), mean)
+        cryptography = own + computed / min(len(departments), os.cpu_count() or 1)
         waiting = bureau.part("yurong_gateway_seconds", "waiting") + waited
         carried = grown(before.connection_bytes, after.connection_bytes)
         return {
@@ -151,11 +163,11 @@ class _Asked:
                 "errors": told["errors"],
                 "parts": {
                     "cryptography": cryptography,
-                    "network": max(0.0, mean - cryptography - waiting),
+                    "network": mean - cryptography - waiting,
                     "waiting": waiting,
                 },
             },
-            "processor_ms_per_score": 1e3 * (after.processor_seconds - before.processor_seconds) / asked,
+            "processor_ms_per_score": _processor_ms(before, after, told) / asked,
             "bytes_through_bureau": bureau.of("yurong_gateway_bytes_total"),
             "bytes_on_departments_connections": None if carried is None else carried / asked,
         }
@@ -174,7 +186,7 @@ class _Asked:
             "departments_missing": told["missing"],
             "p50_ms": float(np.median(taken)),
             "p99_ms": float(np.percentile(taken, 99)),
-            "processor_ms_per_score": 1e3 * (after.processor_seconds - before.processor_seconds) / len(ids),
+            "processor_ms_per_score": _processor_ms(before, after, told) / len(ids),
         }
 
     def _ask(self, ids: Iterable[str], *options: str) -> dict[str, Any]:
@@ -220,16 +232,9 @@ class _Difference:
         return 1e3 * sum(self._grown.get(f'{name}_sum{{part="{part}"}}', 0.0) for part in parts)
 
 
-def metrics_of(node: Node) -> Metrics:
-    """What a node counts, by the name of the sample with its labels."""
-    with urllib.request.urlopen(f"{node.operations}/metrics", timeout=30) as answer:  # noqa: S310 - http, loopback
-        lines = answer.read().decode().splitlines()
-    samples = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-    return {name: float(value) for name, value in samples}
-
-
-def _pool_level(metrics: Metrics) -> float:
-    return sum(value for key, value in metrics.items() if key.startswith("yurong_obfuscator_pool_level{"))
+def _processor_ms(before: _Before, after: _Before, told: Mapping[str, Any]) -> float:
+    """Of the nodes between two looks, and of the bank."""
+    return 1e3 * (after.processor_seconds - before.processor_seconds + float(told["processor_seconds"]))
 
 
 def _processor_seconds(running: LocalFederation, name: ParticipantId) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,13 +21,12 @@ from participants.bank.client import BankClient
 from participants.bank.score_request import Score
 from simulations.local_federation.drawn import DrawnNodes, Settings, found_drawn_nodes
 from simulations.local_federation.federation import LocalFederation, serving
-from simulations.local_federation.founding import BUREAU, Node
+from simulations.local_federation.founding import BUREAU
+from simulations.local_federation.metrics import metrics_of, pools_are_full
 from simulations.local_federation.waiting import until
 
 _UP_SECONDS: Final = 90.0
 _OFFER_SECONDS: Final = 5.0
-
-Metrics = Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -83,8 +81,9 @@ class OnlineProcesses:
     def wait_until_filled(self) -> None:
         """Return when every department's pools are full, so that they do not take the processor from anything."""
         for name in self.departments:
-            capacity = int(self.running.nodes[name].settings["obfuscator_capacity"])
-            until(partial(self._is_filled, name, capacity), "pools are full", seconds=_UP_SECONDS)
+            node, banks = self.running.nodes[name], len(self.founded.drawn.banks)
+            capacity = int(node.settings["obfuscator_capacity"])
+            until(partial(pools_are_full, node, capacity, banks=banks), "pools are full", seconds=_UP_SECONDS)
 
     def offered(self) -> tuple[ParticipantId, ...]:
         """The departments that the bureau offers to the first bank at this moment; none if it does not say."""
@@ -104,14 +103,6 @@ class OnlineProcesses:
             return tuple(ParticipantId(name) for name in Offer.decode(uvloop.run(ask())).departments)
         except YurongError:
             return ()
-
-    def _is_filled(self, name: ParticipantId, capacity: int) -> bool:
-        levels = [
-            level
-            for sample, level in metrics_of(self.running.nodes[name]).items()
-            if sample.startswith("yurong_obfuscator_pool_level{")
-        ]
-        return len(levels) == len(self.founded.drawn.banks) and min(levels) >= capacity
 
     def counted(self, digest: bytes) -> list[int]:
         """How often the bureau and then each department has written down the request of this digest."""
@@ -144,14 +135,6 @@ def online_processes(
         processes.wait_until_up()
         processes.wait_until_filled()
         yield processes
-
-
-def metrics_of(node: Node) -> Metrics:
-    """What a node counts, by the name of the sample with its labels."""
-    with urllib.request.urlopen(f"{node.operations}/metrics", timeout=30) as answer:  # noqa: S310 - http, loopback
-        lines = answer.read().decode().splitlines()
-    samples: Iterable[list[str]] = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
-    return {name: float(value) for name, value in samples}
 
 
 def _count(home: Path, question: str, *values: bytes) -> int:
