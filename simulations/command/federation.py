@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from crypto.identifiers import Role
+from models.hosting.operation.supervisor import Supervisor, last_line
+from simulations.errors import CommandFailed
 
 if TYPE_CHECKING:
     from simulations.federation_data import FederationData
@@ -66,9 +68,15 @@ def federation(
             note(f"It runs until Ctrl-C. Homes: {directory}; nodes say how they do at")
             for node in nodes.values():
                 console.print(f"          {node.operations}/readyz  {node.name}", highlight=False)
-            while (ended := running.supervisor.ended()) is None:
-                time.sleep(0.5)
-            note(f"{ended.service.name} has ended; so does the federation")
+            raise _ended(running.supervisor)
+
+
+def _ended(supervisor: Supervisor) -> CommandFailed:
+    """Wait until a node ends, which none should; what is to be said of that."""
+    while (ended := supervisor.ended()) is None:
+        time.sleep(0.5)
+    command = f"yurong {ended.service.arguments[0]} serve"
+    return CommandFailed(command, ended.code or 0, f"{ended.service.name}: {last_line(ended.log)}")
 
 
 def _borrowers(data: FederationData, bank: str) -> list[str]:

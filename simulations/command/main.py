@@ -23,7 +23,7 @@ from simulations.command.bench import bench
 from simulations.command.demo import demo
 from simulations.command.federation import federation
 from simulations.engines.errors import EngineError
-from simulations.errors import SimulationError
+from simulations.errors import CommandFailed, SimulationError
 
 UNUSABLE_INPUT: Final = 3
 RUN_FAILED: Final = 4
@@ -107,7 +107,7 @@ def exit_code(error: YurongError) -> int:
     match error:
         case ProtectionUnavailable():
             return NO_PROTECTION
-        case CoordinatorError() | EngineError() | PeerError():
+        case CoordinatorError() | EngineError() | PeerError() | CommandFailed():
             return RUN_FAILED
         case ParticipantError() | SimulationError() | HostingError():
             return UNUSABLE_INPUT

@@ -2,7 +2,7 @@
 
 The processes are those of real nodes: the SuperLink behind its guard, the executor of server apps, the edge, and a
 SuperNode and an executor for every participant, each with a throw-away home of its own for TLS and the node's key. What
-is not as in a deployment: they share a machine and its user, and nothing is started again when it ends.
+is not as in a deployment: they share a machine and its user, and what ends is started again only with `restart`.
 
     result = run_on_flower("coordinator.flower.server_app:app", homes, {"rounds": 12}, directory=Path("engine"))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import time
 import urllib.error
@@ -14,7 +15,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +51,7 @@ class LocalFederation:
             node = self.nodes[name]
             arguments = [node.operator.role, "serve", "--home", str(node.operator.home)]
             service = Service(name, _COMMAND, arguments, restart_seconds=None, environment=environment or {})
+            node.operator.say(f"yurong {shlex.join(arguments)} &")
             self.supervisor.start(service)
 
     def kill(self, name: ParticipantId) -> None:
@@ -92,7 +94,7 @@ class LocalFederation:
     def train(self, *options: str, seconds: float = 1800.0) -> ModelVersion:
         """Propose a run, have everybody approve it, wait for its model, and open that for scores."""
         run = self.propose(*options)
-        version = self.wait_for_model(run, seconds=seconds)
+        version = self.approve_and_wait(run, seconds=seconds)
         self.nodes[BUREAU].operator.type("approve", version)
         return version
 
@@ -102,7 +104,8 @@ class LocalFederation:
 
     def run(self, run: RunId) -> dict[str, Any]:
         """What the bureau says of a run."""
-        rows: list[dict[str, Any]] = self.nodes[BUREAU].operator.ask("runs")
+        looking = replace(self.nodes[BUREAU].operator, say=lambda _: None)  # or nothing else would be heard
+        rows: list[dict[str, Any]] = looking.ask("runs")
         return next(one for one in rows if one["run"] == run)
 
     def news(self, run: RunId) -> list[dict[str, Any]]:
@@ -114,11 +117,16 @@ class LocalFederation:
         return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
     def approve(self, run: RunId, names: Iterable[ParticipantId]) -> None:
-        """Have participants approve a run that they were asked for."""
-        with ThreadPoolExecutor(_AT_ONCE) as hands:
-            list(hands.map(lambda name: self.nodes[name].operator.type("approve", run), names))
+        """Have participants look at a run that they were asked for, and approve it."""
 
-    def wait_for_model(self, run: RunId, *, seconds: float) -> ModelVersion:
+        def decide(name: ParticipantId) -> None:
+            self.nodes[name].operator.type("show", run)
+            self.nodes[name].operator.type("approve", run)
+
+        with ThreadPoolExecutor(_AT_ONCE) as hands:
+            list(hands.map(decide, names))
+
+    def approve_and_wait(self, run: RunId, *, seconds: float) -> ModelVersion:
         """Have whoever a run waits for approve it, and wait until there is a model; raises `CommandFailed`."""
         ends_at = time.monotonic() + seconds
         approved: set[ParticipantId] = set()
@@ -141,19 +149,16 @@ def serving(nodes: Mapping[ParticipantId, Node], directory: Path) -> Iterator[Lo
 
 def ready(node: Node) -> tuple[bool, str]:
     """Whether a node says that it is ready, and else what it is waiting for."""
-    try:
-        with urllib.request.urlopen(f"{node.operations}/readyz", timeout=5) as answer:  # noqa: S310 - http, loopback
-            return answer.status == 200, ""
-    except urllib.error.HTTPError as refused:
-        return False, refused.read().decode(errors="replace")[:300]
-    except OSError as fault:
-        return False, type(fault).__name__
+    said = readiness(node)
+    if said is None:
+        return False, "it does not answer"
+    return said["ready"] is True, ", ".join(name for name, is_well in said["checks"].items() if not is_well)
 
 
 def readiness(node: Node) -> Any:
     """What a node's `/readyz` says, read; None while it does not answer."""
     try:
-        with urllib.request.urlopen(f"{node.operations}/readyz", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{node.operations}/readyz", timeout=5) as answer:  # noqa: S310 - http, loopback
             return json.loads(answer.read())
     except urllib.error.HTTPError as refused:
         return json.loads(refused.read())

@@ -25,7 +25,7 @@ _AT_ONCE: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
-    """One node of the federation and where it listens. `role_port`: its service for other nodes."""
+    """One node of the federation. `settings`: its ports, and what else is not as `init` would leave it."""
 
     operator: Operator
     settings: Mapping[str, int | float | str | bool]
@@ -51,7 +51,6 @@ def lay_out(
     directory: Path,
     *,
     say: Say,
-    training: bool = True,
     settings: Mapping[Role, Mapping[str, int]],
     hosts: Mapping[Role, str] | None = None,
 ) -> dict[ParticipantId, Node]:
@@ -71,11 +70,11 @@ def lay_out(
         if role in hosts:
             own["listen_host"] = hosts[role]
         if role is Role.BUREAU:
-            own |= {"edge_port": edge_port, "superlink_port": next(ports), "training": training}
+            own |= {"edge_port": edge_port, "superlink_port": next(ports)}
             own |= {"edge_host": hosts[role]} if role in hosts else {}
         else:
             edge = f"{hosts.get(Role.BUREAU, LOOPBACK)}:{edge_port}"
-            own |= {"supernode_port": next(ports), "fleet_address": edge if training else ""}
+            own |= {"supernode_port": next(ports), "fleet_address": edge}
         operator = Operator(name=name, role=role, home=directory / "homes" / name, say=say)
         nodes[name] = Node(operator=operator, settings=own | dict(settings.get(role, {})))
     return nodes

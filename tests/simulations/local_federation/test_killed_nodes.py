@@ -80,7 +80,7 @@ def undisturbed(
                     approve_everything(node.operator.home)
             federation.start(federation.nodes)
             federation.wait_until_ready(federation.nodes, seconds=300)
-            version = federation.wait_for_model(federation.propose(*OPTIONS), seconds=600)
+            version = federation.approve_and_wait(federation.propose(*OPTIONS), seconds=600)
             yield Undisturbed(federation, weights_of(federation, version))
     assert federation.supervisor.marked() == []
 
@@ -103,7 +103,7 @@ def test_what_is_killed_in_each_phase_leaves_the_model_as_it_would_have_been(
         else:
             federation.kill(name)
             federation.start([name])
-    version = federation.wait_for_model(run, seconds=900)
+    version = federation.approve_and_wait(run, seconds=900)
     rounds = [news["round"] for news in federation.news(run) if "round" in news]
     assert rounds == sorted(set(rounds)), "a round was doubled"
     models = [one for one in federation.nodes[BUREAU].operator.ask("models") if one["run"].startswith(run)]

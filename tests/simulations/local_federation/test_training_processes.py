@@ -64,7 +64,7 @@ def trained(
         federation.approve(run, [COURTS])
         # Watching the file costs nothing; each look by a command costs what others compute with.
         until(lambda: {"phase": "evaluation"} in federation.news(run), "the rounds are over", seconds=500)
-        version = federation.wait_for_model(run, seconds=200)
+        version = federation.approve_and_wait(run, seconds=200)
         assert not fault.exists()
         yield Trained(federation, [first, second], run, version)
     assert federation.supervisor.marked() == []

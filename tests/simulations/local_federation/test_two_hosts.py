@@ -131,7 +131,7 @@ def test_a_cable_that_is_cut_in_the_middle_of_a_round_holds_the_run_up_and_no_mo
     assert len(rounds()) <= before + 1, "one that was answered already may have been on its way"
     assert across.run(run)["state"] == "running"
     cable.mend()
-    version = across.wait_for_model(run, seconds=600)
+    version = across.approve_and_wait(run, seconds=600)
     assert rounds() == list(range(1, len(rounds()) + 1))
     assert [one["model"] for one in across.nodes[BUREAU].operator.ask("models")] == [version]
     for name in (*across.named(Role.DEPARTMENT), *across.named(Role.BANK)):
