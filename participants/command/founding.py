@@ -34,8 +34,7 @@ def initialise(
     if not contract.is_file():
         raise FileRefused(f"{contract} is no file", advice="--contract names the data contract: docs/data-contract.md")
     agreed = DataContract.read(contract)
-    if (directory / "home.json").exists():
-        raise ProtectionUnavailable(f"{directory} already holds a home", advice="choose another directory")
+    Home.require_none(directory)
     write_settings(directory, settings, assignments)
     private_file(directory / POLICY_FILE, TEMPLATE.encode())
     TableStore.prepare(directory / "data", agreed)

@@ -11,7 +11,7 @@ import typer
 from crypto.identity import display_fingerprint
 from models.hosting.errors import SettingsRefused
 from models.hosting.operation.settings import CONFIG_FILE, HostSettings
-from models.hosting.storage.files import private_directory, private_file
+from models.hosting.storage.files import home_directory, private_file
 from models.hosting.trust.home import NodeHome
 
 NameArgument = Annotated[str, typer.Argument(help="short name, lower-case letters, digits and hyphens, such as tax")]
@@ -23,21 +23,22 @@ SetOption = Annotated[list[str] | None, typer.Option("--set", help="key=value of
 
 
 def write_settings(home: Path, settings: type[HostSettings], assignments: list[str]) -> None:
-    """Write `config.toml` into a home to be, every key explained, with the given values; `SettingsRefused`."""
+    """Write `config.toml` into a home to be, every key explained, with the given values.
+
+    Raises `SettingsRefused`, and `ProtectionUnavailable` for a directory that is a home already or cannot be one; then
+    nothing was written.
+    """
+    NodeHome.require_none(home)
     values = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or key not in settings.model_fields:
             raise SettingsRefused(f"{key} is no setting", advice="say --set key=value; config.toml has all keys")
         values[key] = _value(text)
-    private_directory(home)
-    path = home / CONFIG_FILE
-    private_file(path, settings.sample(**values).encode())
-    try:
-        settings.read(home)
-    except SettingsRefused:
-        path.unlink()
-        raise
+    text = settings.sample(**values)
+    settings.parse(text, home / CONFIG_FILE)
+    home_directory(home)
+    private_file(home / CONFIG_FILE, text.encode())
 
 
 def founded(home: NodeHome) -> dict[str, object]:

@@ -1,13 +1,14 @@
 """A node's settings: one class a role, one file `config.toml` in its home, every key of it explained.
 
 A key that is not known refuses to start, and so does a value out of its bounds: a misspelt limit would be no limit.
-The environment may set a key too, and goes before the file: `YURONG_DEPARTMENT_LISTEN_PORT=8444`. Nothing in here is a
-secret: passphrases and database URLs have files of their own.
+The environment may set a key too, under the same rule, and goes before the file: `YURONG_DEPARTMENT_LISTEN_PORT=8444`.
+Nothing in here is a secret: passphrases and database URLs have files of their own.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -20,6 +21,7 @@ from models.hosting.errors import SettingsRefused
 
 CONFIG_FILE: Final = "config.toml"
 _LINE: Final = 100
+_EVERY_NODE: Final = "YURONG_"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -29,7 +31,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 class HostSettings(BaseSettings):
     """What every node sets."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="YURONG_")
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=_EVERY_NODE)
 
     TITLE: ClassVar[str] = "A node of a Yurong federation."
 
@@ -63,20 +65,45 @@ class HostSettings(BaseSettings):
         """The settings of the node whose home this is; raises `SettingsRefused`."""
         path = home / CONFIG_FILE
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise SettingsRefused(f"{path} is not there", advice="`init` makes one with every key explained") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        except (OSError, UnicodeDecodeError) as fault:
             raise SettingsRefused(f"{path} cannot be read: {type(fault).__name__}", advice="it is TOML") from None
+        return cls.parse(text, path)
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> Self:
+        """The settings in a file's `text`, with the environment's before them; raises `SettingsRefused`."""
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as fault:
+            raise SettingsRefused(f"{path} cannot be read: {type(fault).__name__}", advice="it is TOML") from None
+        given = cls._given_by_environment()
+        if unknown := sorted(given.keys() - cls.model_fields.keys()):
+            raise SettingsRefused(
+                f"{given[unknown[0]]} in the environment names no setting", advice="config.toml has all keys"
+            )
         try:
             return cls(**values)
         except pydantic.ValidationError as fault:
             first = fault.errors(include_url=False, include_input=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "?"
+            place = f"{given[key]} in the environment" if key in given else f"{key} in {path}"
             what = "is no setting" if first["type"] == "extra_forbidden" else f"is refused: {first['msg']}"
             raise SettingsRefused(
-                f"{key} in {path} {what}", advice="compare it with the sample configuration in deploy/"
+                f"{place} {what}", advice="compare it with the sample configuration in deploy/"
             ) from None
+
+    @classmethod
+    def _given_by_environment(cls) -> dict[str, str]:
+        """The variables with this role's prefix, by the keys that they set."""
+        prefix = (cls.model_config.get("env_prefix") or "").lower()
+        names = [name for name in os.environ if name.lower().startswith(prefix)]
+        # The prefix of every node's variables is also that of some that are no settings.
+        if prefix == _EVERY_NODE.lower():
+            names = [name for name in names if name.lower().removeprefix(prefix) in cls.model_fields]
+        return {name.lower().removeprefix(prefix): name for name in names}
 
     @classmethod
     def sample(cls, **values: object) -> str:

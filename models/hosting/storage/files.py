@@ -6,10 +6,13 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Generic, TypeVar
+
+from crypto.errors import ProtectionUnavailable
 
 Content = TypeVar("Content")
 
@@ -33,6 +36,24 @@ def private_directory(path: Path) -> None:
     """Make a directory that its owner alone may enter, unless it is there; either way it is private afterwards."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
+
+
+def home_directory(path: Path) -> None:
+    """Make the directory of a home, or take one that is there: private already, or empty and this user's.
+
+    Raises `ProtectionUnavailable` for another: what is in it is for others to read, and not ours to shut.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
+    if not path.is_dir() or path.stat().st_uid != os.geteuid():
+        raise ProtectionUnavailable(f"{path} is no directory of this user", advice="name another one with --home")
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if any(path.iterdir()):
+            raise ProtectionUnavailable(
+                f"{path} has files in it and may be entered by others",
+                advice="name a directory of its own with --home, or make this one private: chmod 700",
+            )
+        path.chmod(0o700)
 
 
 def sync_directory(path: Path) -> None:

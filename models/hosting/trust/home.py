@@ -33,6 +33,7 @@ from crypto.succession import HandOver
 from models.hosting.clock import Clock, SystemClock
 from models.hosting.storage.files import (
     DRAFT_PREFIX,
+    home_directory,
     locked,
     private_directory,
     private_file,
@@ -67,6 +68,11 @@ _IN_THEIR_OWN_FORM: Final = frozenset({CERTIFICATE_FILE, TLS_KEY_FILE})
 class NodeHome(KeptKeys):
     """An existing home. Make a new one with `create`."""
 
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether there is a home in `directory`. What an interrupted `create` leaves is none, and is made again."""
+        return (directory / KEYS_FOLDER).exists()
+
     @classmethod
     def create(
         cls,
@@ -85,12 +91,9 @@ class NodeHome(KeptKeys):
         Raises `ProtectionUnavailable` if the directory already holds a home, and `MalformedMessage` for a bad name.
         """
         parse_participant_id(participant_id)
-        private_directory(directory)
+        home_directory(directory)
         with locked(directory / "trust.lock"):
-            if (directory / KEYS_FOLDER).exists():
-                raise ProtectionUnavailable(
-                    f"{directory} already holds a participant's keys", advice="choose another directory"
-                )
+            cls.require_none(directory)
             remove_drafts(directory)
             # The keys come last and at once: what a killed process leaves before is no home, and is made again.
             draft = directory / f"{DRAFT_PREFIX}{KEYS_FOLDER}"
@@ -112,6 +115,14 @@ class NodeHome(KeptKeys):
         return home
 
     @classmethod
+    def require_none(cls, directory: Path) -> None:
+        """Raise `ProtectionUnavailable` if there is a home in `directory`, before anything is written over."""
+        if cls.exists(directory):
+            raise ProtectionUnavailable(
+                f"{directory} already holds a participant's keys", advice="choose another directory"
+            )
+
+    @classmethod
     def open(cls, directory: Path, *, passphrase: str | None = None, clock: Clock | None = None) -> Self:
         """Return the home in `directory`.
 
@@ -120,6 +131,8 @@ class NodeHome(KeptKeys):
         try:
             about: dict[str, Any] = json.loads((directory / _HOME_FILE).read_bytes())
             name, role, title = parse_participant_id(about["participant_id"]), Role(about["role"]), str(about["title"])
+            if not cls.exists(directory):
+                raise FileNotFoundError
         except (OSError, ValueError, KeyError, TypeError, MalformedMessage):
             raise ProtectionUnavailable(
                 f"{directory} is no node's home", advice="name it with --home or YURONG_HOME; `init` makes one"

@@ -76,6 +76,45 @@ def test_a_home_is_not_made_twice_and_its_keys_stay(tax: Desk, tmp_path: Path) -
     assert {path: path.read_bytes() for path in (tax.home / "keys").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("more", [[], ["--set", "listen_port=9000"], ["--set", "listen_port=0"]])
+def test_the_settings_of_a_home_that_is_there_stay_as_they_are(bureau: Desk, more: list[str]) -> None:
+    before = (bureau.home / "config.toml").read_bytes() + b"# by hand\n"
+    (bureau.home / "config.toml").write_bytes(before)
+    again = bureau.run("init", "--title", "B", "--address", "https://127.0.0.1:1", *more)
+    assert isinstance(again.exception, YurongError)
+    assert (bureau.home / "config.toml").read_bytes() == before
+
+
+def test_a_setting_that_is_refused_leaves_what_an_operator_laid_there(tmp_path: Path) -> None:
+    desk = Desk(bureau_app, tmp_path / "bureau")
+    desk.home.mkdir(mode=0o700)
+    (desk.home / "config.toml").write_text("listen_port = 9000\n")
+    done = desk.run("init", "--title", "B", "--address", "https://127.0.0.1:1", "--set", "listen_port=0")
+    assert isinstance(done.exception, YurongError)
+    assert (desk.home / "config.toml").read_text() == "listen_port = 9000\n"
+
+
+def test_what_an_init_left_that_was_killed_before_its_keys_were_there_is_made_again(tax: Desk, tmp_path: Path) -> None:
+    (tax.home / "keys").rename(tax.home / ".draft-keys")
+    assert isinstance(tax.run("status").exception, YurongError)
+    contract = str(tmp_path / "contract.toml")
+    tax.ask("init", "tax", "--title", "Tax", "--address", "https://127.0.0.1:8444", "--contract", contract)
+    assert tax.run("status").exception is None
+
+
+def test_a_directory_of_others_is_neither_shut_nor_filled(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    (shared / "index.html").write_text("for all to read")
+    arguments = ("init", "--title", "B", "--address", "https://127.0.0.1:1")
+    assert isinstance(Desk(bureau_app, shared).run(*arguments).exception, YurongError)
+    assert (stat.S_IMODE(shared.stat().st_mode), [one.name for one in shared.iterdir()]) == (0o755, ["index.html"])
+    (shared / "index.html").unlink()
+    assert Desk(bureau_app, shared).run(*arguments).exception is None
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o700
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -48,6 +48,23 @@ def test_a_home_without_settings_says_how_to_get_them(tmp_path: Path) -> None:
         BankSettings.read(tmp_path)
 
 
+def test_a_misspelt_key_in_the_environment_refuses_to_start_where_the_role_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YURONG_BANK_LISTEN_PROT", "7777")
+    with pytest.raises(SettingsRefused, match="YURONG_BANK_LISTEN_PROT in the environment names no setting"):
+        BankSettings.read(write(tmp_path, ""))
+    assert DepartmentSettings.read(write(tmp_path, "")).listen_port == 8443
+
+
+def test_a_value_is_refused_where_it_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YURONG_BANK_LISTEN_PORT", "0")
+    with pytest.raises(SettingsRefused) as raised:
+        BankSettings.read(write(tmp_path, "listen_port = 5\n"))
+    assert raised.value.message.startswith("YURONG_BANK_LISTEN_PORT in the environment is refused")
+    assert CONFIG_FILE not in raised.value.message
+
+
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YURONG_BANK_LISTEN_PORT", "7777")
     assert BankSettings.read(write(tmp_path, "listen_port = 5\n")).listen_port == 7777
