@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ HomeOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 HERE = Path()
+_ANY_WIDTH: Final = 10_000
 
 
 def show(facts: Mapping[str, Any], *, as_json: bool) -> None:
@@ -23,26 +24,39 @@ def show(facts: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False))
         return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in facts.items():
-        table.add_row(name.replace("_", " "), _readable(value))
-    _console().print(table)
+    _console().print(_lines(facts))
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, nothing: str) -> None:
-    """Print rows of the same columns: a JSON list, or a table; `nothing` says that there are none."""
+    """Print rows of the same columns: a JSON list, or a table; `nothing` says that there are none.
+
+    Where the terminal is too narrow for the table, a row is a paragraph: broken ids cannot be copied.
+    """
     if as_json:
         typer.echo(json.dumps(list(rows), ensure_ascii=False))
         return
     if not rows:
         typer.echo(nothing)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table, console = Table(box=None, pad_edge=False, header_style="dim"), _console()
     for name in rows[0]:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_readable(value) for value in row.values()))
-    _console().print(table)
+    if console.measure(table, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
+        console.print(table)
+        return
+    for number, row in enumerate(rows):
+        console.print(*[""] * (number > 0), _lines(row), sep="\n")
+
+
+def _lines(facts: Mapping[str, Any]) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _readable(value))
+    return table
 
 
 def _console() -> Console:

@@ -21,3 +21,23 @@ def test_a_title_commands_no_terminal_of_ours_and_would_command_a_plain_one(caps
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("[red]not") == 2
     assert shown.count(":warning:") == 2
+
+
+ROWS = [{"run": f"run-{number}", "waits_for": ["bank-a", "tax"], "model": f"{number:032x}"} for number in (1, 2)]
+
+
+def test_rows_are_a_table_where_there_is_room(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rows(ROWS, as_json=False, nothing="")
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "waits", "for", "model"]
+    assert (first.split()[0], second.split()[-1]) == ("run-1", f"{2:032x}")
+
+
+def test_where_a_table_would_break_ids_a_row_is_a_paragraph(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "46")
+    show_rows(ROWS, as_json=False, nothing="")
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == ["run        run-1", "waits for  bank-a, tax", f"model      {1:032x}"]
+    assert (lines[3], len(lines)) == ("", 7)
