@@ -16,7 +16,6 @@ before 3, it drops what was staged. `open_records` calls it.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from participants.department.staged_rows import adopt_partials, remove_unused_ro
 from participants.department.unfinished_import import records_of, settle
 from participants.home import Home
 from participants.model_store import ModelStore
+from participants.records.data_file import DataFile, TableLimits
 from participants.records.table_store import StoredTable
 
 
@@ -58,7 +58,7 @@ def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> Import
     """
     store, database, watch = records_of(home), open_database(home), _Watch()
     now = int((clock or SystemClock()).now())
-    with store.importing():
+    with DataFile(path, TableLimits()) as source, store.importing():
         settle(store, database)
         require_partials(home, database)
         with watch.timing("table"):
@@ -69,7 +69,7 @@ def import_data(home: Home, path: Path, *, clock: Clock | None = None) -> Import
                 parts = store.parts(staged, columns_of(blocks.values(), contract))
                 found = all_partials(blocks, contract, parts, now=now)
             with watch.timing("database"):
-                _take_in(database, staged, found, path, now)
+                _take_in(database, staged, found, source.digest(), now)
         except BaseException:
             # The transaction may be in force though its end was not heard of; the database knows.
             settle(store, database)
@@ -85,10 +85,8 @@ def _blocks(home: Home) -> dict[ModelVersion, AnyBlock]:
     return {model.version: block_from_bytes(model.block()) for model in ModelStore.all(home.directory / "models")}
 
 
-def _take_in(database: Database, staged: StoredTable, found: AllPartials, path: Path, now: int) -> None:
+def _take_in(database: Database, staged: StoredTable, found: AllPartials, digest: bytes, now: int) -> None:
     numbers = stage_partials(database, found)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
     with database.begin() as connection:
         adopt_partials(database, connection, found, numbers, now=now)
         connection.execute(

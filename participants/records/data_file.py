@@ -1,5 +1,6 @@
 """A data file as it came: opened within limits, read some megabytes at a time, and told apart by its first bytes."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from participants.errors import TableRefused
 from participants.records.faults import Fault, TableReport
 
 PARQUET_MAGIC: Final = b"PAR1"
+_AT_ONCE: Final = 1 << 20
 CheckHeader = Callable[[list[str]], list[Fault]]
 """Tells what is wrong with a table's columns."""
 
@@ -59,7 +61,8 @@ class DataFile:
             raise self._unreadable(error) from error
         except ValueError as error:
             raise refusal(path, Fault(reason="its name is no file's name")) from error
-        if os.fstat(self._file.fileno()).st_size > limits.file_bytes:
+        self._stamp = self._stamped()
+        if self._stamp[0] > limits.file_bytes:
             self._file.close()
             raise refusal(path, Fault(reason=f"it is longer than {limits.file_bytes} bytes"))
 
@@ -93,6 +96,23 @@ class DataFile:
             return self._file.read(count)
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def digest(self) -> bytes:
+        """SHA-256 of the whole file, which is the one that was opened, whatever its path names by now.
+
+        `TableRefused` if it was written to since: what was read of it may be neither the one nor the other.
+        """
+        self.rewind()
+        found = hashlib.sha256()
+        while part := self.read(_AT_ONCE):
+            found.update(part)
+        if self._stamped() != self._stamp:
+            raise refusal(self.path, Fault(reason="it was written to while it was read"))
+        return found.digest()
+
+    def _stamped(self) -> tuple[int, int]:
+        status = os.fstat(self._file.fileno())
+        return status.st_size, status.st_mtime_ns
 
     def _unreadable(self, error: OSError) -> TableRefused:
         return refusal(self.path, Fault(reason=f"it cannot be read ({error.strerror})"))

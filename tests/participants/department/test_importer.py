@@ -1,3 +1,4 @@
+import hashlib
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from models.hosting.storage.database import URL_FILE
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.command.status import node_status
 from participants.department import importer
+from participants.department.block_partials import all_partials
 from participants.department.database import create_database, open_database
 from participants.department.database.tables import imports, mask_contexts, partial_tables, partials
 from participants.department.errors import AnswersForgotten
@@ -169,6 +171,36 @@ def test_status_says_that_the_contract_was_changed_and_is_not_in_the_way(departm
     DepartmentStore.create(department.home.directory / "data", drawn_contract(ITEMS + 1))
     status = node_status(department.home, department.store)
     assert (status["records"], status["contract"]) == (400, "changed: import again")
+
+
+def test_an_import_is_noted_by_the_digest_of_the_file_that_was_read(
+    department: Department, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = department.files["new"]
+    read = path.read_bytes()
+    compute = all_partials
+
+    def with_another_file(change: Any) -> ImportOutcome:
+        def changed(*args: Any, **named: Any) -> Any:
+            change()
+            return compute(*args, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(importer, "all_partials", changed)
+            return department.take("new")
+
+    def put_another_in_its_place() -> None:
+        path.rename(path.with_suffix(".away"))
+        path.write_bytes(b"another")
+
+    with_another_file(put_another_in_its_place)
+    with department.database.reading() as connection:
+        digest = connection.execute(select(imports.c.file_digest).order_by(imports.c.import_id.desc())).scalar()
+    assert digest == hashlib.sha256(read).digest()
+    path.write_bytes(read)
+    with pytest.raises(TableRefused, match="written to while"):
+        with_another_file(lambda: path.write_bytes(b"another"))
+    assert department.holds("new")
 
 
 def test_a_file_with_faults_changes_nothing(department: Department) -> None:
