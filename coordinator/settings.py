@@ -33,4 +33,6 @@ class BureauSettings(HostSettings):
     approval_seconds: float = Field(
         604_800.0, gt=0, le=7_776_000, description="How long a run waits for the approval of all its participants."
     )
-    attempts: Count = Field(5, description="How often a run is taken up again, or begun anew, before it is given up.")
+    attempts: Count = Field(
+        5, description="How often a run is started again without finishing a round before it is given up."
+    )

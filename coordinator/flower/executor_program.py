@@ -50,7 +50,7 @@ def launch(_executor: SubprocessExecutor, spec: ExecutionSpec) -> LaunchResult:
 
 
 def _watch(process: "subprocess.Popen[bytes]", spec: ExecutionSpec) -> None:
-    if process.wait() == 0 or spec.root_certificates_path is None:
+    if process.wait() == 0:
         return
     client = RuntimeHttpClient.from_server_address(
         spec.runtime_api_address,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from coordinator.database.tables import runs
 from crypto.errors import PeerError
@@ -72,10 +73,9 @@ class RunRecords:
             run_id=plan.run, proposal=plan.encode(), state=RunState.PROPOSED, created_at=now, updated_at=now
         )
         with self._database.begin() as connection:
-            row = connection.execute(select(runs).where(runs.c.run_id == plan.run)).mappings().one_or_none()
-            if row is None:
-                connection.execute(insert(runs).values(**_values(new)))
-                return new
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            connection.execute(insert(runs).on_conflict_do_nothing(), _values(new))
+            row = connection.execute(select(runs).where(runs.c.run_id == plan.run)).mappings().one()
         known = _record(row)
         if known.proposal != new.proposal:
             raise PeerError("this run was proposed with another plan", advice="choose another id")
@@ -90,13 +90,6 @@ class RunRecords:
     def open(self) -> tuple[RunRecord, ...]:
         """Those that have not come to an end."""
         return tuple(record for record in self.all() if record.state in OPEN)
-
-    def get(self, run_id: RunId) -> RunRecord:
-        """One run; raises `PeerError` for one that is not known."""
-        for record in self.all():
-            if record.run_id == run_id:
-                return record
-        raise PeerError("there is no such run here")
 
     def change(self, record: RunRecord, **changes: Any) -> RunRecord:
         """Write what a run has come to; the fields that are named."""
