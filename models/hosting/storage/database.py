@@ -1,8 +1,13 @@
 """A node's database: one SQLite file in its home, or PostgreSQL by changing one address.
 
 SQLite is set up to lose nothing: a write-ahead log, synchronised at every commit, in files that their owner alone may
-read. A transaction that writes takes the lock when it begins, so that what it reads first is not changed meanwhile;
-one that only reads sees one state of the database and waits for nobody.
+read. A transaction that only reads sees one state of the database and waits for nobody. One that writes:
+
+| on         | what it reads before it writes                                                                      |
+|------------|-----------------------------------------------------------------------------------------------------|
+| SQLite     | is not changed meanwhile: it takes the lock when it begins, and there is one                        |
+| PostgreSQL | may be changed by others: READ COMMITTED, each statement sees what was committed before it. Where   |
+|            | that matters, a statement locks rows, or a constraint decides, or `migrations.wait_for_turn` does   |
 
 Tables are made and changed by `migrate` alone (`migrations.py`).
 """
@@ -73,14 +78,12 @@ class Database:
             return None
         return None if status is None else (status.st_dev, status.st_ino)
 
-    @property
-    def dialect(self) -> str:
-        """`sqlite` or `postgresql`."""
-        return self._engine.dialect.name
-
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Begin a transaction that writes: it is on disk when this ends well, and nothing of it is if it does not."""
+        """Begin a transaction that writes: it is on disk when this ends well, and nothing of it is if it does not.
+
+        On PostgreSQL the disk is the server's, as its `synchronous_commit` says; what others do meanwhile: see above.
+        """
         with self._turn(), _reported(), self._engine.connect() as connection, connection.begin():
             if self._file is not None:
                 driver_connection(connection).execute("BEGIN IMMEDIATE")
@@ -176,10 +179,17 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _postgresql(url: URL) -> Engine:
-    waits = f"-c lock_timeout={WAIT_SECONDS}s"
-    return create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": WAIT_SECONDS, "options": waits}
-    )
+    # Ours first: what the operator's address says of the same goes before it.
+    options = f"-c lock_timeout={WAIT_SECONDS}s {_last(url, 'options')}".rstrip()
+    seconds = _last(url, "connect_timeout") or str(WAIT_SECONDS)
+    url = url.update_query_dict({"options": options, "connect_timeout": seconds})
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+
+
+def _last(url: URL, name: str) -> str:
+    """What an address says of `name`, the last time it does; nothing if it does not."""
+    said = url.query.get(name, "")
+    return said if isinstance(said, str) else said[-1]
 
 
 def _make_private(path: Path) -> None:

@@ -21,7 +21,8 @@ from sqlalchemy import Connection, text
 from models.hosting.errors import SchemaOutdated
 
 _SQLITE_FORM: Final = "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
-_POSTGRESQL_FORM: Final = "SELECT count(*) FROM pg_tables WHERE tablename = 'alembic_version'"
+# In the schemas that tables are looked for in: another application's in the same database is none of ours.
+_POSTGRESQL_FORM: Final = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)

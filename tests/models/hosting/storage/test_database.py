@@ -15,6 +15,7 @@ from crypto.identifiers import Role
 from models.hosting.errors import DatabaseUnusable, SchemaOutdated
 from models.hosting.storage.database import Database, database_url
 from participants.node_database import new_database, node_database, open_node_database
+from simulations.postgresql import PostgresqlServer
 
 COUNT, ADD = text("SELECT count(*) FROM answered"), text("INSERT INTO answered VALUES (:question, :members)")
 ROW, OTHER = {"question": b"q" * 16, "members": b"m" * 32}, {"question": b"o" * 16, "members": b"m" * 32}
@@ -26,7 +27,7 @@ def second(database_url: str, department_database: Database) -> Iterator[Databas
     """The same database, as another process has it."""
     made = new_database(database_url, Role.DEPARTMENT)
     made.check_schema()
-    assert made.dialect == department_database.dialect
+    assert made.identity == department_database.identity
     yield made
     made.close()
 
@@ -99,6 +100,25 @@ def test_a_database_that_cannot_be_had_is_one_error_without_its_password(url: st
         new_database(url, Role.BANK).check_schema()
     assert SECRET not in f"{caught.value.message} {caught.value.advice} {caught.value!r}"
     assert "\n" not in caught.value.message
+
+
+def test_what_an_operator_says_of_a_connection_to_postgresql_counts_beside_ours(postgresql: PostgresqlServer) -> None:
+    address = postgresql.new_database()
+    mark = "&" if "?" in address else "?"
+    for more, statement, lock in (
+        ("", "0", "30s"),
+        (f"{mark}options=-c%20statement_timeout%3D7s&connect_timeout=3", "7s", "30s"),
+        (f"{mark}options=-c%20lock_timeout%3D5s", "0", "5s"),
+    ):
+        database = new_database(address + more, Role.DEPARTMENT)
+        with database.reading() as connection:
+            read = [
+                connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("statement_timeout", "lock_timeout")
+            ]
+            parameters = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]
+        assert read == [statement, lock]
+        assert parameters["connect_timeout"] == ("3" if "connect_timeout" in more else "30")
+        database.close()
 
 
 def test_sqlite_loses_nothing_and_its_files_are_the_owners(tmp_path: Path) -> None:

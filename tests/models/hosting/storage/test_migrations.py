@@ -26,6 +26,7 @@ from participants.bank.database.migrations import r0001_first_tables as of_bank
 from participants.department.database import tables as department
 from participants.department.database.migrations import r0001_first_tables as of_department
 from participants.node_database import new_database
+from simulations.postgresql import PostgresqlServer
 
 NUMBERS = count()
 FIRST = """
@@ -119,6 +120,21 @@ def test_the_revisions_make_the_tables_that_are_used(
         for table in metadata.sorted_tables:
             checks = {found["name"] for found in inspect(connection).get_check_constraints(table.name)}
             assert checks == {one.name for one in table.constraints if one.name and str(one.name).startswith("ck_")}
+    database.close()
+
+
+def test_tables_of_another_application_in_the_same_database_are_not_taken_for_ours(
+    postgresql: PostgresqlServer, releases: Releases
+) -> None:
+    database = Database(postgresql.new_database(), releases.schema(FIRST))
+    with database.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA elsewhere")
+        connection.exec_driver_sql("CREATE TABLE elsewhere.alembic_version (version_num text)")
+        connection.exec_driver_sql("INSERT INTO elsewhere.alembic_version VALUES ('ffff')")
+    with pytest.raises(SchemaOutdated, match="no database yet"):
+        database.check_schema()
+    database.migrate()
+    database.check_schema()
     database.close()
 
 
