@@ -29,12 +29,10 @@ from models.enterprise_id import parse_enterprise_id
 from models.hosting.https.door import WayOut
 from models.hosting.storage.database import Database
 from participants.bank.asking import ANSWER_SECONDS, PATIENCE_SECONDS, Asker
-from participants.bank.book import BankBook
 from participants.bank.database import open_database
 from participants.bank.explanation import Explanation, explain_score
 from participants.bank.score_request import Score, ScoreClient
 from participants.bank.score_store import ScoreStore
-from participants.bank.scores import OwnPart
 from participants.home import Home
 from participants.model_store import ModelStore
 
@@ -67,8 +65,6 @@ class AsyncBankClient:
         self._workers = at_once
         self._at_once = asyncio.Semaphore(at_once)
         self._close = close
-        self._own = OwnPart(ModelStore(home.directory / "models", self.model_version))
-        self._book = BankBook(home.directory / "data")
 
     @classmethod
     async def open(
@@ -77,23 +73,25 @@ class AsyncBankClient:
         *,
         passphrase: str | None = None,
         model_version: ModelVersion | None = None,
+        bureau: ParticipantId | None = None,
         at_once: int = AT_ONCE,
         patience_seconds: float = PATIENCE_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> Self:
         """The bank whose home is in `directory`.
 
-        model_version: may be left out if the home has one model. at_once: requests under way. patience_seconds: how
-        long one score may take in all. answer_seconds: and one answer, before the same bytes are sent again.
+        model_version, bureau: may be left out if the home has one model, and has pinned one bureau. at_once: requests
+        under way. patience_seconds: how long one score may take in all. answer_seconds: and one answer, before the same
+        bytes are sent again.
         """
 
         def read() -> tuple[Home, Database, ScoreClient, ParticipantId]:
             home = Home.open(Path(directory), passphrase=passphrase)
             client = ScoreClient(home, model_version or the_only_model(home), clock=home.clock)
-            return home, open_database(home), client, the_bureau(home)
+            return home, open_database(home), client, the_bureau(home, bureau)
 
-        home, database, client, bureau = await asyncio.to_thread(read)
-        peer = WayOut(home).peer(bureau)
+        home, database, client, asked = await asyncio.to_thread(read)
+        peer = WayOut(home).peer(asked)
         asker = Asker(
             client,
             ScoreStore(database),
@@ -129,7 +127,15 @@ class AsyncBankClient:
         """The score of one enterprise.
 
         request_id: 32 hexadecimal digits; asked again with the same, the answer is the same score and nothing is
-        counted twice. Raises `InvalidEnterpriseId`, or a `ScoreFailed` (`participants/bank/errors.py`).
+        counted twice. Raises
+
+        - `InvalidEnterpriseId`;
+        - a `ScoreFailed` (`participants/bank/errors.py`) if the bureau does not answer, or refuses;
+        - another `PeerError` for an offer or answer that an honest bureau does not give, `UntrustedKey` among them for
+          a department whose document in use is not pinned here; `ProtectionUnavailable` for an offer of too few;
+        - `ProtocolStateError` for a request id that was used for another enterprise or by another model, or whose
+          answer is under a key that this bank has no longer;
+        - `StoreUnusable` or `DatabaseUnusable` if this bank's own book or database cannot be read.
         """
         checked = parse_enterprise_id(enterprise_id)
         async with self._at_once:
@@ -171,14 +177,18 @@ class AsyncBankClient:
         """The scores of requests that an earlier process left open."""
         return await self._asker.resume()
 
-    def explain(self, score: Score) -> Explanation:
+    async def explain(self, score: Score) -> Explanation:
         """What a score is made of, in points that add up to it exactly.
 
         There is a line for the intercept, for each feature of this bank, for all departments together and for the mean
         of each missing department. There is none for a single department that answered: nobody can open its part.
         """
-        features = self._own.contributions(self._book, score.enterprise_id)
-        return explain_score(score, self._asker.client.parts(score), self._home.participant_id, features)
+        return await asyncio.to_thread(self._explain, score)
+
+    def _explain(self, score: Score) -> Explanation:
+        client = self._asker.client
+        features = client.contributions(score.enterprise_id)
+        return explain_score(score, client.parts(score), self._home.participant_id, features)
 
 
 class BankClient:
@@ -189,11 +199,30 @@ class BankClient:
         self._client = client
 
     @classmethod
-    def open(cls, directory: str | Path, **settings: Any) -> Self:
-        """The bank whose home is in `directory`; `settings` are those of `AsyncBankClient.open`."""
+    def open(
+        cls,
+        directory: str | Path,
+        *,
+        passphrase: str | None = None,
+        model_version: ModelVersion | None = None,
+        bureau: ParticipantId | None = None,
+        at_once: int = AT_ONCE,
+        patience_seconds: float = PATIENCE_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> Self:
+        """The bank whose home is in `directory`: see `AsyncBankClient.open`."""
+        opening = AsyncBankClient.open(
+            directory,
+            passphrase=passphrase,
+            model_version=model_version,
+            bureau=bureau,
+            at_once=at_once,
+            patience_seconds=patience_seconds,
+            answer_seconds=answer_seconds,
+        )
         loop = _LoopThread()
         try:
-            return cls(loop, loop.run(AsyncBankClient.open(directory, **settings)))
+            return cls(loop, loop.run(opening))
         except BaseException:
             loop.close()
             raise
@@ -239,7 +268,7 @@ class BankClient:
 
     def explain(self, score: Score) -> Explanation:
         """What a score is made of: see `AsyncBankClient.explain`."""
-        return self._client.explain(score)
+        return self._loop.run(self._client.explain(score))
 
 
 class _LoopThread:
@@ -277,12 +306,19 @@ def the_only_model(home: Home) -> ModelVersion:
     return stores[0].version
 
 
-def the_bureau(home: Home) -> ParticipantId:
-    """The bureau that a home has pinned; raises `PeerError` if it is none, or several."""
+def the_bureau(home: Home, named: ParticipantId | None = None) -> ParticipantId:
+    """The bureau that a home has pinned; raises `PeerError` if it is none, or several, or none of this name."""
     names = [name for name, documents in home.pins.documents().items() if documents[0].role is Role.BUREAU]
+    if named in names:
+        return named
+    if named is not None:
+        raise PeerError(
+            f"this bank has pinned no bureau {named}",
+            advice="Pin its document, or set `bureau` to the one that it asks.",
+        )
     if len(names) != 1:
         raise PeerError(
-            f"this bank has pinned {len(names) or 'no'} bureaus", advice="Pin the document of the one that it asks."
+            f"this bank has pinned {len(names) or 'no'} bureaus", advice="Pin one, or say which one this bank asks."
         )
     return names[0]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from crypto.identifiers import ModelVersion, Role
+from crypto.identifiers import ModelVersion, Role, parse_participant_id
 from models.hosting.command.founding import AddressOption, NameArgument, SetOption, TitleOption
 from models.hosting.command.keys import KeyCommands
 from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[str | None, typer.Option(help="by which model", show_default="the one that there is")]
 SOME_NOT_SCORED = 4
+_IDS = "unified social credit codes; - reads them from standard input, one a line, so that they do not show in ps"
 
 app = typer.Typer(help="A bank's node: found it, import labels, approve runs, ask for scores.", no_args_is_help=True)
 
@@ -45,6 +48,7 @@ def open_client(directory: Path, model: str | None) -> BankClient:
         directory,
         passphrase=read_passphrase(),
         model_version=None if model is None else ModelVersion(model),
+        bureau=parse_participant_id(settings.bureau),
         at_once=settings.requests_at_once,
         answer_seconds=settings.answer_seconds,
     )
@@ -101,7 +105,7 @@ def status(*, home: HomeOption = HERE, as_json: AsJson = False) -> None:
 
 @app.command()
 def score(
-    enterprise_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="unified social credit codes")],
+    enterprise_ids: Annotated[list[str], typer.Argument(metavar="ID...", help=_IDS)],
     *,
     explain: Annotated[bool, typer.Option("--explain", help="show which points come from where")] = False,
     model: ModelOption = None,
@@ -112,9 +116,10 @@ def score(
     from participants.bank.score_request import Score
     from participants.bank.score_table import explanation_rows, score_row
 
+    ids = _read_ids(enterprise_ids)
     with open_client(home, model) as bank:
-        results = bank.score_many(enterprise_ids)
-        rows = [score_row(name, result) for name, result in zip(enterprise_ids, results, strict=True)]
+        results = bank.score_many(ids)
+        rows = [score_row(name, result) for name, result in zip(ids, results, strict=True)]
         for row, result in zip(rows, results, strict=True) if explain else ():
             row["points_by_part"] = explanation_rows(bank.explain(result)) if isinstance(result, Score) else []
     if as_json:
@@ -128,6 +133,14 @@ def score(
                 show_rows(lines, as_json=False, nothing="")
     if any(row["fault"] for row in rows):
         raise typer.Exit(SOME_NOT_SCORED)
+
+
+def _read_ids(words: Sequence[str]) -> list[str]:
+    """The ids that were typed, and in the place of `-` those on standard input."""
+    ids: list[str] = []
+    for word in words:
+        ids += [line.strip() for line in sys.stdin if line.strip()] if word == "-" else [word]
+    return ids
 
 
 @app.command()

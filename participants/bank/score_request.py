@@ -213,6 +213,10 @@ class ScoreClient:
             missing=means,
         )
 
+    def contributions(self, enterprise_id: EnterpriseId) -> dict[str, float]:
+        """Log-odds of each feature of this bank's own block, as its book is now; nothing if banks have no block."""
+        return self._own.contributions(self._book, enterprise_id)
+
     def _check(self, offer: Offer) -> list[ParticipantDocument]:
         """The pinned documents of S, in its order."""
         require_enough_departments(len(offer.departments))

@@ -118,7 +118,7 @@ def test_a_score_is_asked_for_kept_and_explained(world: World) -> None:
         assert world.store.latest_score(enterprise, score.model_version) == score
         assert world.store.score(score.request_id) == score
         assert world.store.open() == []
-        lines = bank.explain(score).lines
+        lines = (await bank.explain(score)).lines
         assert [line.origin for line in lines] == [Origin.INTERCEPT, Origin.OWN_FEATURE, Origin.DEPARTMENTS]
         assert sum(line.points for line in lines) == score.points
         assert sum(line.log_odds for line in lines) == pytest.approx(score.log_odds_default, abs=1e-12)
@@ -134,10 +134,11 @@ def test_an_explanation_has_a_line_for_each_missing_department(world: World) -> 
         bank = world.bank()
         score = await bank.score(enterprise)
         assert score.missing == (world.departments[1],)
-        last = bank.explain(score).lines[-1]
+        lines = (await bank.explain(score)).lines
+        last = lines[-1]
         assert (last.origin, last.participants) == (Origin.MISSING, score.missing)
         assert last.log_odds == world.rehearsal.drawn.means[1]
-        assert sum(line.points for line in bank.explain(score).lines) == score.points
+        assert sum(line.points for line in lines) == score.points
 
     run(scenario())
 
