@@ -76,6 +76,9 @@ def found_drawn_nodes(
     """
     rng = np.random.default_rng(_SEED)
     nodes = {node.name: node for node in _nodes(directory, departments, banks, settings or {})}
+    for node in nodes.values():
+        assignments = [f"{key}={str(value).lower()}" for key, value in node.settings.items()]
+        write_settings(node.operator.home, _SETTINGS[node.operator.role], assignments)
     drawn = draw_federation(
         directory,
         departments=departments,
@@ -95,9 +98,6 @@ def found_drawn_nodes(
     bureau.pins.pin_all((home.hand_over(), home.identity().public.fingerprint()) for home in members.values())
     for home in members.values():
         home.pins.pin(bureau.hand_over(), fingerprint=bureau.identity().public.fingerprint())
-    for node in nodes.values():
-        assignments = [f"{key}={str(value).lower()}" for key, value in node.settings.items()]
-        write_settings(node.operator.home, _SETTINGS[node.operator.role], assignments)
     for name in drawn.departments:
         _import_records(members[name], drawn)
     open_for_scores(bureau, members, drawn)
