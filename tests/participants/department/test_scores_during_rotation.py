@@ -11,7 +11,7 @@ from crypto.identifiers import ParticipantId
 from crypto.identity import PublicIdentity
 from models.hosting.trust.home import GRACE_SECONDS
 from models.hosting.trust.key_parts import IDENTITY
-from models.hosting.trust.pins import GRACE_SECONDS as PIN_GRACE_SECONDS
+from models.hosting.trust.pins import DOCUMENT_GRACE_SECONDS as PIN_GRACE_SECONDS
 from models.wire.online import Offer, RelayedRequest
 from participants.department.errors import KeyNotInForce
 from participants.home import PAILLIER

@@ -11,7 +11,7 @@ import pytest
 from crypto.errors import UntrustedKey
 from crypto.identifiers import ParticipantId, Role, RunId
 from models.hosting.trust.home import GRACE_SECONDS as KEYS_GRACE
-from models.hosting.trust.pins import GRACE_SECONDS as PINS_GRACE
+from models.hosting.trust.pins import DOCUMENT_GRACE_SECONDS as PINS_GRACE
 from models.wire.envelope import post
 from models.wire.setup import MeetRequest
 from participants.clock import SystemClock
