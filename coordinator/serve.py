@@ -23,8 +23,8 @@ from coordinator.flower.edge_program import edge_service
 from coordinator.flower.superlink import SuperLink
 from coordinator.home import BureauHome
 from coordinator.registry import ModelRegistry
+from coordinator.runs.run_directory import BUREAU_VARIABLE
 from coordinator.runs.run_service import RunService
-from coordinator.runs.run_settings import BUREAU_VARIABLE
 from coordinator.scores.byte_count import CountedBytes
 from coordinator.scores.fair_queue import FairQueue
 from coordinator.scores.fan_out import FanOut

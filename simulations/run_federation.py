@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from flwr.app.user_config import UserConfig
 
-from coordinator.flower.server_app import app
 from models.binning import DEFAULT_MAXIMUM_BINS
 from models.penalties import DEFAULT_RIDGE, DEFAULT_SMOOTHNESS
 from models.wire.plan import RunPlan
@@ -19,10 +18,11 @@ from simulations.command.choices import Engine
 from simulations.engines.deployment import run_on_flower
 from simulations.engines.local_grid import Recorder, run_in_process
 from simulations.founding import FoundedFederation
+from simulations.simulated_run import app
 
 News = Callable[[dict[str, Any]], None]
 
-SERVER_APP = "coordinator.flower.server_app:app"
+SERVER_APP = "simulations.simulated_run:app"
 EXCHANGE_SECONDS = 300.0
 
 
@@ -97,7 +97,6 @@ def _conduct(
     news: News,
 ) -> dict[str, Any]:
     config: UserConfig = {
-        "plan-path": str(bureau / "plan"),
         "bureau-directory": str(bureau),
         "resume": resume,
         "deadline-seconds": EXCHANGE_SECONDS,

@@ -1,4 +1,4 @@
-"""The bureau's Flower app. It runs unchanged on a SuperLink and on the grid in one process.
+"""The bureau's Flower app: it conducts the run that its configuration names, and nothing else.
 
 Run configuration:
 
@@ -6,16 +6,14 @@ Run configuration:
                environment variable YURONG_BUREAU names
     resume     whether the run may have been begun before; it then goes on from wherever it stopped
 
-A run that stops says why in its file `failure`, and writes what came of it into `result`. Simulations keep the files
-of a run elsewhere; its settings (`run_settings.py`) then name them: `bureau-directory` (of the run), `plan-path`,
-`result-path` and `progress-path`, and how long one exchange may take, `deadline-seconds`.
+A run that stops says why in its file `failure`, and writes what came of it into `result`. Simulations have an app of
+their own (`simulations/simulated_run.py`), which conducts a run in the same way and keeps its files elsewhere.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +21,15 @@ from flwr.app import Context
 from flwr.app.user_config import UserConfig
 from flwr.serverapp import Grid, ServerApp
 
-from coordinator.errors import NothingToResume, ParticipantRefused
+from coordinator.errors import ParticipantRefused
 from coordinator.flower.bus import Bus, SystemClock, find_participants
-from coordinator.runs.checkpoint import CheckpointStore
 from coordinator.runs.conduct import Conductor, Watch, news_line
-from coordinator.runs.run_directory import ConductSettings, RunDirectory
-from coordinator.runs.run_settings import BUREAU_VARIABLE, read_run_settings, run_directory
+from coordinator.runs.run_directory import BUREAU_VARIABLE, ConductSettings, RunDirectory
 from crypto.errors import ProtectionUnavailable, YurongError
 from models.wire.app_bundle import RESUME_KEY, RUN_KEY
 from models.wire.plan import RunPlan
 
 CONNECT_SECONDS = 120.0
-SETTINGS_FILE = "settings.json"
 
 app = ServerApp()
 
@@ -42,11 +37,7 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Conduct the run that the configuration names."""
-    bureau, config = _bureau_directory(), context.run_config
-    if (run_directory(bureau, str(config[RUN_KEY])) / SETTINGS_FILE).is_file():
-        conduct_on(grid, read_run_settings(config))
-    else:
-        conduct_of_bureau(grid, config, bureau)
+    conduct_of_bureau(grid, context.run_config, _bureau_directory())
 
 
 def conduct_of_bureau(grid: Grid, config: UserConfig, bureau: Path) -> None:
@@ -73,35 +64,18 @@ def failure_facts(fault: YurongError) -> dict[str, Any]:
     return facts
 
 
-def conduct_on(grid: Grid, config: UserConfig) -> None:
-    """Conduct a run whose files its settings name; raises a `YurongError` if it comes to no end."""
-    files = RunDirectory(Path(str(config["bureau-directory"])))
-    resume, result_path = bool(config["resume"]), Path(str(config["result-path"]))
-    if resume and not CheckpointStore(files.directory).exists:
-        raise NothingToResume(files.directory)
-    progress = Path(str(config["progress-path"]))
-
-    def watch(news: dict[str, Any]) -> None:
-        with progress.open("a", encoding="utf-8") as lines:
-            lines.write(news_line(news) + "\n")
-
-    settings = replace(files.settings(), deadline_seconds=float(config["deadline-seconds"]))
-    conductor = _conductor(grid, files, files.plan(), settings, watch)
-    result = conductor.resume() if resume else conductor.run(files.plan())
-    RunDirectory(result_path.parent).write_json(result_path.name, result)
-
-
 def _conduct(grid: Grid, files: RunDirectory, *, resume: bool) -> dict[str, Any]:
     plan = files.plan()
 
     def watch(news: dict[str, Any]) -> None:
         files.add_progress(news_line(news))
 
-    conductor = _conductor(grid, files, plan, files.settings(), watch)
+    conductor = conductor_on(grid, files, plan, files.settings(), watch)
     return conductor.go_on(plan) if resume else conductor.run(plan)
 
 
-def _conductor(grid: Grid, files: RunDirectory, plan: RunPlan, settings: ConductSettings, watch: Watch) -> Conductor:
+def conductor_on(grid: Grid, files: RunDirectory, plan: RunPlan, settings: ConductSettings, watch: Watch) -> Conductor:
+    """What conducts a run on a grid; raises `DirectoryIncomplete` for one of which somebody does not come."""
     if settings.approval_seconds == 0.0 or files.introduction() is not None:
         wait = max(CONNECT_SECONDS, settings.patience_seconds)
         find_participants(grid, {*plan.department_ids, *plan.bank_ids}, deadline_seconds=wait)

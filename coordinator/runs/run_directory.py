@@ -20,6 +20,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,15 +30,19 @@ from typing import Any, Final
 
 import msgspec
 
-from coordinator.errors import RunUnderWay
-from coordinator.runs.run_settings import run_directory
+from coordinator.errors import LinkFailed, RunUnderWay
 from crypto.errors import MalformedMessage
 from crypto.identifiers import RunId
 from models.hosting.storage.files import private_file
 from models.wire.plan import RunPlan
 from models.wire.setup import MeetRequest
 
+BUREAU_VARIABLE: Final = "YURONG_BUREAU"
+"""Names the bureau's directory to its server apps: a run's configuration in Flower travels to every participant, so it
+holds no more than the run's name and whether it is taken up again."""
+
 PROGRESS: Final = "progress"
+_RUN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LOOK_SECONDS: Final = 0.05
 
 
@@ -57,6 +62,15 @@ class ConductSettings:
 
 
 AS_USUAL: Final = ConductSettings()
+
+
+def run_directory(bureau: Path, run: str) -> Path:
+    """Where the bureau keeps what it knows of a run. Raises `LinkFailed` for what is no name of one."""
+    if _RUN.fullmatch(run) is None:
+        raise LinkFailed(
+            "a run of Flower's has no name that a run of ours may have", advice="Start it from the bureau."
+        )
+    return bureau / "runs" / run
 
 
 class RunDirectory:

@@ -4,7 +4,7 @@ The processes are those of real nodes: the SuperLink behind its guard, the execu
 SuperNode and an executor for every participant, each with a throw-away home of its own for TLS and the node's key. What
 is not as in a deployment: they share a machine and its user, and what ends is started again only with `restart`.
 
-    result = run_on_flower("coordinator.flower.server_app:app", homes, {"rounds": 12}, directory=Path("engine"))
+    result = run_on_flower("simulations.simulated_run:app", homes, {"rounds": 12}, directory=Path("engine"))
 
 How the server app hands over its result is in `outcome.py`.
 """
@@ -24,7 +24,7 @@ from coordinator.errors import LinkFailed
 from coordinator.flower.control import FINISHED, Control, RunStatus
 from coordinator.flower.edge_program import edge_service
 from coordinator.flower.superlink import LINK, LOOPBACK, SuperLink
-from coordinator.runs.run_settings import BUREAU_VARIABLE, write_run_settings
+from coordinator.runs.run_directory import BUREAU_VARIABLE
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.operation.supervisor import Service, Supervisor, last_line
 from models.hosting.trust.home import NodeHome
@@ -32,6 +32,7 @@ from participants.flower.training import Apps, training_services
 from simulations.engines.errors import EngineNotStarted, RunFailed
 from simulations.engines.outcome import Outcome, ProgressReader
 from simulations.engines.ports import free_ports
+from simulations.engines.run_settings import write_run_settings
 
 BUREAU: Final = ParticipantId("bureau")
 _POLL_SECONDS: Final = 0.2

@@ -28,7 +28,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from coordinator.runs.run_settings import BUREAU_VARIABLE, write_run_settings
+from coordinator.runs.run_directory import BUREAU_VARIABLE
 from crypto.identifiers import ParticipantId
 from models.wire.app_bundle import RESUME_KEY, RUN_KEY
 from participants.flower.client_app import app as participants_app
@@ -37,6 +37,7 @@ from simulations.engines.errors import RunFailed
 from simulations.engines.faults import Fault, FaultAction, ParticipantFaults, faults_by_participant
 from simulations.engines.outcome import Outcome, ProgressReader
 from simulations.engines.parcels import Parcel, pack, payload_of
+from simulations.engines.run_settings import write_run_settings
 
 RUN_ID: Final = 1
 TASK_ID: Final = 1

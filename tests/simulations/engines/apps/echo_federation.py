@@ -9,9 +9,9 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from coordinator.flower.bus import Bus, find_participants
-from coordinator.runs.run_settings import read_run_settings
 from crypto.identifiers import RequestId, parse_participant_id
 from participants.flower.client_app import client_app
+from simulations.engines.run_settings import read_run_settings
 
 
 class Echo:
