@@ -5,6 +5,7 @@ Both follow the home: after a rotation or a pin the next connection is made by w
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -21,15 +22,19 @@ from models.hosting.https.tls import client_context, server_context
 from models.hosting.trust.home import NodeHome
 
 SCORES: Final = "yurong-scores"
-"""The tag of signatures on all that belongs to scores, at the gateway and at departments."""
+"""The tag of signatures on what banks ask the gateway for."""
+PARTIAL_SCORES: Final = "yurong-partial-scores"
+"""The tag of signatures on what the bureau asks departments for."""
+
+_LOG: Final = logging.getLogger("yurong.door")
 
 
 class Entrance:
-    """Lets requests of pinned parties of some roles in. `tag`: of the signatures that it takes."""
+    """Lets requests of pinned parties of some roles in, if they were signed for the service of this node's role."""
 
-    def __init__(self, home: NodeHome, *, roles: Collection[Role], tag: str = SCORES) -> None:
+    def __init__(self, home: NodeHome, *, roles: Collection[Role]) -> None:
         self._home = home
-        self._tag = tag
+        self._tag = SCORES if home.role is Role.BUREAU else PARTIAL_SCORES
         self.parties = Parties(home.pins.documents, roles=roles)
         self._called: tuple[tuple[int, ...], list[str]] = ((), [])
 
@@ -41,28 +46,37 @@ class Entrance:
         return Guard(app, verifier=verifier, parties=self.parties, maximum_body_bytes=maximum_body_bytes)
 
     def context(self) -> ssl.SSLContext:
-        """The server's side of TLS as it is now; raises `TlsUnusable`."""
+        """The server's side of TLS as it is now; raises `TlsUnusable`. Keys that are no longer used are removed first.
+
+        Not to be called in the event loop: it reads and may write files.
+        """
         home = self._home
+        try:
+            home.tidy()
+        except OSError as error:
+            _LOG.error("keys that are no longer used could not be removed", extra={"error": error})
         return server_context(*home.tls_identity(), self.parties.anchors())
 
-    def state(self) -> tuple[int, frozenset[bytes]]:
-        """Another value after every change of what `context` is made of."""
-        return self._home.serial, self.parties.anchors()
+    def state(self) -> tuple[tuple[int, ...], frozenset[bytes]]:
+        """Another value after every change of what `context` is made of, and when keys may no longer be used."""
+        return self._home.serials(), self.parties.anchors()
 
     def _authorities(self) -> list[str]:
         """The names that requests may call this node by: those of its documents in use."""
         serials = self._home.serials()
         if self._called[0] != serials:
-            self._called = serials, [authority_of(one.address) for one in own_documents(self._home)]
+            addresses = [one.address for one in own_documents(self._home)]
+            # A home may have got its address with its newest keys alone.
+            self._called = serials, [authority_of(one) for one in addresses if one]
         return self._called[1]
 
 
 class WayOut:
-    """Calls pinned parties in this node's name. `tag`: of the signatures that it makes."""
+    """Calls pinned parties in this node's name: the bureau departments, everybody else the bureau."""
 
-    def __init__(self, home: NodeHome, *, tag: str = SCORES) -> None:
+    def __init__(self, home: NodeHome) -> None:
         self._home = home
-        self._tag = tag
+        self._tag = PARTIAL_SCORES if home.role is Role.BUREAU else SCORES
         self._signers: dict[int, RequestSigner] = {}
 
     def peer(self, name: ParticipantId, *, traffic: Traffic = uncounted) -> Peer:

@@ -2,7 +2,7 @@ r"""Who sent an HTTP request: RFC 9421 with Ed25519, in one fixed form.
 
     Content-Digest: sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:
     Signature-Input: yurong=("@method" "@authority" "@path" "content-digest");created=1795456710;expires=1795456740;\
-        nonce="q83vEjRWeJCrze8SNFZ4kA";keyid="bureau";tag="yurong-departments"
+        nonce="q83vEjRWeJCrze8SNFZ4kA";keyid="bureau";tag="yurong-partial-scores"
     Signature: yurong=:…64 bytes…:
 
 | what it holds        | against                                                                  |

@@ -14,7 +14,8 @@ Directories are 0700 and files 0600. A rotation goes in two steps, so that peers
 | finish  | the next keys            | both, until their time of grace is over            |
 | later   | the next keys alone      | the next alone                                     |
 
-After `finish` the previous private keys stay usable for a day, for what was sent before. Then they are removed.
+After `finish` the previous private keys stay usable for a day, for what was sent before. Then nothing uses them, and
+whoever opens the home next removes them, or a server that has it open (`Entrance.context`).
 """
 
 from __future__ import annotations
@@ -142,13 +143,6 @@ class NodeHome(KeptKeys):
         home.tidy()
         return home
 
-    def serials(self) -> tuple[int, ...]:
-        """As `KeptKeys.serials`; private keys whose time of grace is over by now are removed."""
-        state = self._sets.state()
-        if state != state.without_expired(self.clock.now()):
-            self.tidy()
-        return super().serials()
-
     def prepare_rotation(self, parts: Collection[str], *, address: str | None = None, above: int = 0) -> bytes:
         """Make new keys for `parts` (of `rotatable`) and the document that names them; return what to hand over.
 
@@ -201,7 +195,7 @@ class NodeHome(KeptKeys):
             self.next_document_path.unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Remove keys whose time of grace is over, and what interrupted changes left."""
+        """Remove keys whose time of grace is over, and what interrupted changes left. Writes to the disk."""
         if self._is_untidy():
             with self._changing() as state:
                 if state.next is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +14,28 @@ from starlette.types import Receive, Scope, Send
 
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.errors import PeerUnreachable, RemoteProblem
+from models.hosting.https import door
 from models.hosting.https.door import Entrance, WayOut
 from models.hosting.https.guard import caller_of
 from models.hosting.https.peer import MEDIA_TYPE
 from models.hosting.https.server import serve
-from models.hosting.trust.home import NodeHome
+from models.hosting.trust.home import GRACE_SECONDS, NodeHome
 from simulations.engines.ports import free_ports
 
 TAX, BUREAU = ParticipantId("tax"), ParticipantId("bureau")
 
 
-def home(directory: Path, name: ParticipantId, role: Role, port: int) -> NodeHome:
-    address = f"https://127.0.0.1:{port}"
+class LaterClock:
+    """The machine's, and some time later."""
+
+    later = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.later
+
+
+def home(directory: Path, name: ParticipantId, role: Role, port: int | None) -> NodeHome:
+    address = "" if port is None else f"https://127.0.0.1:{port}"
     return NodeHome.create(directory / name, participant_id=name, role=role, title=name, address=address)
 
 
@@ -108,3 +119,56 @@ def test_both_sides_rotate_their_keys_while_requests_go_on(nodes: tuple[NodeHome
             assert ask(bureau, b"3") == [b"3 from bureau"]
             threading.Event().wait(1.5)
             assert ask(bureau, b"4") == [b"4 from bureau"]
+
+
+def test_a_server_removes_keys_that_are_no_longer_used_and_not_in_its_loop(
+    nodes: tuple[NodeHome, NodeHome, int],
+) -> None:
+    tax, bureau, port = nodes
+    pin(tax, bureau)
+    clock = LaterClock()
+    opened = NodeHome.open(tax.directory, clock=clock)
+    opened.prepare_rotation(["tls"])
+    bureau.pins.pin(opened.next_document() or b"")
+    opened.finish_rotation()
+    loops: list[object] = []
+    tidy = NodeHome.tidy
+
+    def watched(node: NodeHome) -> None:
+        loops.append(asyncio._get_running_loop())
+        tidy(node)
+
+    with pytest.MonkeyPatch.context() as patch, served(opened, port):
+        patch.setattr(NodeHome, "tidy", watched)
+        assert ask(bureau, b"1") == [b"1 from bureau"]
+        clock.later = GRACE_SECONDS + 1
+        ends_at = time.monotonic() + 10
+        while (tax.directory / "keys" / "1").exists():
+            assert time.monotonic() < ends_at
+            time.sleep(0.05)
+    assert loops
+    assert set(loops) == {None}
+
+
+def test_a_node_that_got_its_address_by_a_rotation_is_asked_under_it(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    tax, bureau = home(tmp_path, TAX, Role.DEPARTMENT, None), home(tmp_path, BUREAU, Role.BUREAU, ports[1])
+    pin(bureau, tax)
+    pin(tax, bureau)
+    bureau.pins.pin(tax.prepare_rotation([], address=f"https://127.0.0.1:{ports[0]}"))
+    tax.finish_rotation()
+    with served(tax, ports[0]):
+        assert ask(bureau, b"1") == [b"1 from bureau"]
+
+
+def test_what_was_signed_for_the_gateway_is_no_request_to_a_department(
+    nodes: tuple[NodeHome, NodeHome, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tax, bureau, port = nodes
+    pin(tax, bureau)
+    with served(tax, port):
+        assert ask(bureau, b"1") == [b"1 from bureau"]
+        monkeypatch.setattr(door, "PARTIAL_SCORES", door.SCORES)
+        with pytest.raises(RemoteProblem) as refused:
+            ask(bureau, b"1")
+    assert refused.value.problem.slug == "signature-invalid"

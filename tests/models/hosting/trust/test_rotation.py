@@ -104,7 +104,10 @@ def test_previous_keys_are_removed_when_their_time_is_over(home: NodeHome, clock
     assert list(home.identities()) == [2, 1]
     assert (home.directory / "keys" / "1").exists()
     clock.time += GRACE_SECONDS
+    before = sorted((home.directory / "keys").rglob("*"))
     assert list(home.identities()) == [2]
+    assert sorted((home.directory / "keys").rglob("*")) == before, "to ask for them is no work for the disk"
+    home.tidy()
     assert sorted(path.name for path in (home.directory / "keys").iterdir()) == ["2", "state.json"]
     with pytest.raises(ProtectionUnavailable):
         home.private_bytes("identity", serial=1)
