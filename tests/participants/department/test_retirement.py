@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from typer.testing import CliRunner
 
 from crypto.errors import PeerError, UntrustedKey
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.wire.online import RelayedRequest
+from participants.department.command import app
 from participants.department.database import open_database
 from participants.department.database.tables import answered, partial_tables, partials
 from participants.department.errors import AnswersForgotten, UnknownModel
@@ -99,7 +101,8 @@ def test_a_retired_model_leaves_nothing_but_the_sets_that_were_answered(tmp_path
         request = own.relayed(online.client.request(enterprise, own.offer()).request, name)
         scorer.answer(request)
         for _ in range(2):
-            retire_model(home, version)
+            typed = CliRunner().invoke(app, ["retire", version, "--home", str(home.directory)])
+            assert (typed.exit_code, typed.output) == (0, f"{version} is retired here\n")
             refused(scorer, request)
         with open_database(home).reading() as connection:
             counts = [

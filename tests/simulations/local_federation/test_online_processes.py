@@ -23,6 +23,7 @@ from coordinator.scores.request_log import RequestLog
 from crypto.identifiers import ParticipantId, RequestId
 from models.hosting.storage.database import SQLITE_FILE
 from participants.bank.database import open_database
+from participants.bank.errors import AnsweredWithAnotherSet
 from participants.bank.score_request import Score
 from participants.bank.score_store import ScoreStore
 from simulations.local_federation.founding import BUREAU
@@ -45,13 +46,17 @@ def hands() -> Iterator[ThreadPoolExecutor]:
 
 PROGRAM = """
 import sys
+from crypto.errors import YurongError
 from participants.bank.client import BankClient
 
 home, enterprise, request = sys.argv[1:]
 with BankClient.open(home, patience_seconds=55) as bank:
-    print(bank.score(enterprise, request_id=request).log_odds_default)
+    try:
+        print(bank.score(enterprise, request_id=request).log_odds_default)
+    except YurongError as error:
+        print(type(error).__name__)
 """
-"""A bank that asks for one score."""
+"""A bank that asks for one score, and says what it gets: the score or the kind of error."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +167,8 @@ def test_a_request_under_way_when_a_department_is_killed_is_answered_later_under
     online.running.kill(lost)
     asked.release()
     # The others have answered with the one that is lost among them: with another set they may not.
-    asked.bank.communicate(timeout=60)
-    assert asked.bank.returncode
+    said, _ = asked.bank.communicate(timeout=60)
+    assert (said.strip(), asked.bank.returncode) == (AnsweredWithAnotherSet.__name__, 0)
     online.restart(lost)
     online.wait_until_up()
     with online.client() as bank:
@@ -217,13 +222,15 @@ def test_two_banks_get_their_own_answers_and_a_flood_of_one_leaves_the_other_its
         bank.score(online.enterprise(online.unused(1)[0]))
         began = time.monotonic()
         thread.start()
-        seconds, light = [], []
-        for row in few:
-            start = time.monotonic()
-            light.append((row, bank.score(online.enterprise(row))))
-            seconds.append(time.monotonic() - start)
-            assert not ended.is_set(), "the flood was over too soon"
-    thread.join()
+        try:
+            seconds, light = [], []
+            for row in few:
+                start = time.monotonic()
+                light.append((row, bank.score(online.enterprise(row))))
+                seconds.append(time.monotonic() - start)
+                assert not ended.is_set(), "the flood was over too soon"
+        finally:
+            thread.join()
     total = time.monotonic() - began
     assert len(heavy) == len(many)
     assert all(online.is_true(row, score) for row, score in heavy + light)

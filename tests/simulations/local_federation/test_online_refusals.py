@@ -162,7 +162,7 @@ def test_a_key_that_is_not_the_bank_s_is_refused(
     swapped = BankPaillierKey.generate().public.fingerprint()
     for fingerprint in (swapped, banks[1].bank_keys().paillier.public.fingerprint()):
         body = altered(asked(online, banks[0]), banks[0], key_fingerprint=fingerprint)
-        assert caller.send("/v1/scores", body) in {"untrusted-key", "key-not-in-force"}
+        assert caller.send("/v1/scores", body) == "untrusted-key"
 
 
 def test_a_request_over_the_limit_is_refused(caller: Caller) -> None:
@@ -193,5 +193,5 @@ def test_a_box_that_is_none_or_not_the_signed_one_is_refused(
     garbage = tuple(secrets.token_bytes(len(box)) for box in request.request.boxes)
     unsigned = ScoreRequest(document=request.request.document, boxes=garbage).encode()
     assert caller.send("/v1/scores", unsigned) == "request-refused"
-    assert caller.send("/v1/scores", altered(request, banks[0], boxes=garbage)) in {"malformed", "request-refused"}
+    assert caller.send("/v1/scores", altered(request, banks[0], boxes=garbage)) == "request-refused"
     assert caller.send("/v1/scores", secrets.token_bytes(500)) == "malformed"
