@@ -102,7 +102,7 @@ class SuperLink:
                 "coordinator.flower.link_program:main",
                 link,
                 _RESTART_SECONDS,
-                self.answers,
+                lambda _started_at: self.answers(),
                 flower,
                 opens_home=False,
             ),

@@ -34,8 +34,6 @@ def main() -> None:
     """Read the command line and be Flower's SuperNode until stopped."""
     options = _options()
     os.umask(0o077)
-    if options.alive is not None:
-        options.alive.unlink(missing_ok=True)
     home = NodeHome.open(options.home, passphrase=read_passphrase())
     tls = FleetTls.of_home(home, parse_participant_id(options.bureau), alive=options.alive)
     tls.context()  # what is wrong with the certificates is said before anything starts

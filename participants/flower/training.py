@@ -66,7 +66,6 @@ def training_services(
     secret, configuration, alive = files / "executor.secret", files / "node.toml", files / "alive"
     private_file(secret, secrets.token_bytes(32))
     private_file(configuration, f"{HOME_KEY} = {json.dumps(str(home.resolve()))}\n".encode())
-    alive.unlink(missing_ok=True)
     flower = {**flower_environment(files), **(environment or {})}
     supernode = [
         *("--home", str(node or home), "--bureau", bureau, "--superlink", edge, "--port", str(runtime_port)),
@@ -83,7 +82,7 @@ def training_services(
             "participants.flower.supernode:main",
             supernode,
             _SUPERNODE_RESTART_SECONDS,
-            lambda: _is_recent(alive),
+            lambda started_at: _is_recent(alive, started_at),
             flower,
         ),
         Service(
@@ -96,8 +95,9 @@ def training_services(
     )
 
 
-def _is_recent(alive: Path) -> bool:
+def _is_recent(alive: Path, started_at: float) -> bool:
     try:
-        return time.time() - alive.stat().st_mtime < _ALIVE_SECONDS
+        touched_at = alive.stat().st_mtime
     except FileNotFoundError:
         return False
+    return touched_at > max(started_at, time.time() - _ALIVE_SECONDS)

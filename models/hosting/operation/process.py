@@ -29,7 +29,7 @@ from models.hosting.operation.logs import configure_logs
 from models.hosting.operation.metrics import new_registry
 from models.hosting.operation.operations import Check, operations_app
 from models.hosting.operation.settings import HostSettings
-from models.hosting.operation.supervisor import Service, State, Supervisor
+from models.hosting.operation.supervisor import Service, Supervisor
 
 SERVED_FILE: Final = "serve.lock"
 
@@ -107,10 +107,7 @@ class NodeProcess:
             pass
 
     def _check_of(self, service: Service) -> Check:
-        def runs_and_is_ready() -> bool:
-            return self._supervisor.child(service.name).state is State.RUNNING and service.ready()
-
-        return runs_and_is_ready
+        return lambda: self._supervisor.child(service.name).ready()
 
 
 def forbid_core_dumps() -> None:

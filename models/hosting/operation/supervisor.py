@@ -40,7 +40,7 @@ _STANDARD_ERROR: Final = 2
 _log = logging.getLogger(__name__)
 
 
-def _always() -> bool:
+def _always(_started_at: float) -> bool:
     return True
 
 
@@ -49,16 +49,16 @@ class Service:
     """One process of a node.
 
     `entry_point` is `module:function`, called with `arguments` as its command line. `restart_seconds` is the pause
-    before it is started again after it ended; None: its end is final. `ready` is asked only while the process runs.
-    `environment` is added to the supervisor's. `opens_home`: whether it sees the passphrase that
-    this process was given.
+    before it is started again after it ended; None: its end is final. `ready` is asked only while the process runs, and
+    told when it was started (Unix time), since what an earlier one left says nothing of it. `environment` is added to
+    the supervisor's. `opens_home`: whether it sees the passphrase that this process was given.
     """
 
     name: str
     entry_point: str
     arguments: Sequence[str] = ()
     restart_seconds: float | None = 1.0
-    ready: Callable[[], bool] = _always
+    ready: Callable[[float], bool] = _always
     environment: Mapping[str, str] = field(default_factory=dict)
     opens_home: bool = True
 
@@ -73,15 +73,23 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Child:
-    """A service and its process. `starts` counts how often it was started; `code` is how it last ended."""
+    """A service and its process, started at `started_at` (Unix time).
+
+    `starts` counts how often it was started; `code` is how it last ended.
+    """
 
     service: Service
     log: Path | None
     process: "subprocess.Popen[bytes]"
+    started_at: float
     starts: int = 1
     state: State = State.RUNNING
     code: int | None = None
     starts_at: float = 0.0
+
+    def ready(self) -> bool:
+        """Whether it runs and says that it is ready."""
+        return self.state is State.RUNNING and self.service.ready(self.started_at)
 
 
 class Supervisor:
@@ -129,7 +137,8 @@ class Supervisor:
         """Start a service and keep it running."""
         log = None if self._logs is None else self._logs / f"{service.name}.log"
         with self._lock:
-            child = Child(service, log, self._spawn(service, log))
+            started_at = time.time()
+            child = Child(service, log, self._spawn(service, log), started_at)
             self._children[service.name] = child
         return child
 
@@ -148,7 +157,7 @@ class Supervisor:
         """Whether every service runs and says that it is ready."""
         with self._lock:
             children = list(self._children.values())
-        return all(child.state is State.RUNNING and child.service.ready() for child in children)
+        return all(child.ready() for child in children)
 
     def ended(self) -> Child | None:
         """A service that ended and will not be started again, if there is one."""
@@ -202,6 +211,7 @@ class Supervisor:
             child.starts_at = time.monotonic() + (service.restart_seconds or 0.0)
             _log.warning("%s ended with code %d", service.name, child.code)
         elif child.state is State.RESTARTING and time.monotonic() >= child.starts_at:
+            started_at = time.time()
             try:
                 child.process = self._spawn(service, child.log)
             except (OSError, subprocess.SubprocessError) as error:
@@ -209,6 +219,7 @@ class Supervisor:
                 _log.error("a service could not be started again", extra={"service": service.name, "error": error})
                 child.starts_at = time.monotonic() + max(service.restart_seconds or 0.0, _TRY_AGAIN_SECONDS)
                 return
+            child.started_at = started_at
             child.starts += 1
             child.state = State.RUNNING
 

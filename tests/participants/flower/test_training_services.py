@@ -17,14 +17,15 @@ def services(home: Path) -> tuple[Service, Service]:
 def test_the_node_is_ready_while_the_bureau_takes_its_heartbeats(tmp_path: Path) -> None:
     supernode, _ = services(tmp_path)
     alive = tmp_path / "flower" / "alive"
-    assert not supernode.ready()
+    started_at = time.time() - 120
+    assert not supernode.ready(started_at)
     alive.touch()
-    assert supernode.ready()
+    assert supernode.ready(started_at)
     os.utime(alive, (time.time() - 60, time.time() - 60))
-    assert not supernode.ready()
-    alive.touch()
-    services(tmp_path)
-    assert not supernode.ready(), "a heartbeat of an earlier start counts"
+    assert not supernode.ready(started_at)
+    os.utime(alive, (time.time() - 5, time.time() - 5))
+    assert supernode.ready(started_at)
+    assert not supernode.ready(time.time() - 3), "a heartbeat of an earlier start counts"
 
 
 def test_the_two_share_a_secret_of_their_own_and_the_bureau_sees_no_path(tmp_path: Path) -> None:

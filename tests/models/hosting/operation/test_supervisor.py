@@ -46,12 +46,17 @@ def test_all_processes_and_their_children_end_with_the_context(tmp_path: Path) -
 
 def test_a_service_that_is_killed_is_started_again_and_its_children_are_not_left(tmp_path: Path) -> None:
     ready = tmp_path / "has-child"
-    service = Service("parent", "sleepers:same_session_parent", [str(ready)], restart_seconds=0.2, ready=ready.exists)
+    service = Service(
+        "parent",
+        "sleepers:same_session_parent",
+        [str(ready)],
+        restart_seconds=0.2,
+        ready=lambda started_at: ready.exists() and ready.stat().st_mtime > started_at,
+    )
     with Supervisor(logs=tmp_path / "logs", grace_seconds=0.5) as supervisor:
         first = supervisor.start(service).process.pid
         assert wait_until(supervisor.ready)
         grandchild = int(ready.read_text())
-        ready.unlink()
         os.kill(first, signal.SIGKILL)
         assert wait_until(lambda: not alive(grandchild))
         assert wait_until(supervisor.ready)
