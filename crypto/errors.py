@@ -9,6 +9,7 @@
     ├── ProtocolStateError         a call out of order: a bug on this side
     │   └── MaskContextReused      the same keystream would have been used twice
     └── ProtectionUnavailable      the protection asked for cannot be had, so nothing starts
+        └── TooFewMembers          a sum over so few would show what each of them holds
 
 A message is one line and never holds a secret, a record's value or an enterprise id.
 """
@@ -56,3 +57,7 @@ class MaskContextReused(ProtocolStateError):
 
 class ProtectionUnavailable(YurongError):
     """The protection that was asked for cannot be had. Nothing starts without it."""
+
+
+class TooFewMembers(ProtectionUnavailable):
+    """A sum over so few would show what each of them holds."""

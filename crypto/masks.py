@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from crypto.errors import MaskContextReused, ProtectionUnavailable, ProtocolStateError
+from crypto.errors import MaskContextReused, ProtocolStateError, TooFewMembers
 from crypto.fixed_point import Words, from_fixed_point, to_fixed_point
 from crypto.identifiers import ParticipantId, RunId
 from crypto.identity import KEY_BYTES, Identity, PublicIdentity
@@ -78,7 +78,7 @@ class MaskContext:
 
     def __post_init__(self) -> None:
         if len(self.members) < 2:
-            raise ProtectionUnavailable(
+            raise TooFewMembers(
                 "a masked sum over fewer than two members protects nobody", advice="Wait for more participants."
             )
         if list(self.members) != sorted(set(self.members)):

@@ -62,7 +62,9 @@ POLL_SECONDS: Final = 1.0
 SILENT_SECONDS: Final = 60.0
 """How long Flower may say that a run goes on that nobody conducts, before it counts as stopped."""
 
-HOPELESS: Final = frozenset({"ProtectionUnavailable", "InvalidModelInput", "UntrustedKey", "SignatureInvalid"})
+HOPELESS: Final = frozenset(
+    {"ProtectionUnavailable", "TooFewMembers", "InvalidModelInput", "UntrustedKey", "SignatureInvalid"}
+)
 """Why a participant refuses whatever is asked of it in this run, and in any other attempt of it."""
 
 ABSENT: Final = frozenset({DirectoryIncomplete.__name__, ParticipantsLost.__name__})

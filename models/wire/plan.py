@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from crypto.errors import MalformedMessage, ProtectionUnavailable
+from crypto.errors import MalformedMessage, ProtectionUnavailable, TooFewMembers
 from crypto.identifiers import ParticipantId, RunId, parse_participant_id
 from models.wire.codec import Name, WireMessage
 
@@ -102,13 +102,13 @@ def attempt_of(run_id: str) -> tuple[RunId, int]:
 
 
 def require_enough_departments(departments: int, *, minimum: int = MINIMUM_DEPARTMENTS) -> None:
-    """Refuse a masked sum over fewer than `minimum` departments; raises `ProtectionUnavailable`.
+    """Refuse a masked sum over fewer than `minimum` departments; raises `TooFewMembers`.
 
     Who wants more than `MINIMUM_DEPARTMENTS` says so; nobody gets less.
     """
     minimum = max(minimum, MINIMUM_DEPARTMENTS)
     if departments < minimum:
-        raise ProtectionUnavailable(
+        raise TooFewMembers(
             f"a masked sum over {departments} departments hides too little",
             advice=f"start a run with at least {minimum} departments",
         )

@@ -34,6 +34,7 @@ from crypto.errors import (
     PeerError,
     ProtectionUnavailable,
     SignatureInvalid,
+    TooFewMembers,
     UntrustedKey,
 )
 from models.hosting.errors import (
@@ -268,7 +269,8 @@ _BY_ERROR: Final[dict[type[BaseException], ProblemKind]] = {
     MaskContextReused: REQUEST_USED,
     PeerError: REQUEST_REFUSED,
     DatabaseUnusable: NOT_READY,
-    ProtectionUnavailable: TOO_FEW_DEPARTMENTS,
+    TooFewMembers: TOO_FEW_DEPARTMENTS,
+    ProtectionUnavailable: NOT_READY,
     TimeoutError: DEADLINE_EXCEEDED,
 }
 # What hosting must not import, by name: it knows nothing of credit, and no FastAPI.

@@ -1,8 +1,7 @@
 """The HTTP servers of a node: uvicorn on uvloop and httptools, within bounds that no caller can lift.
 
     serve(app, ...)          TLS 1.3 with certificates on both sides, in the calling thread, until SIGTERM or SIGINT
-    serve_plain(app, ...)    the same without TLS, for what stays on the machine
-    BackgroundServer(app)    the plain one in a thread of its own: the operations endpoint beside a service
+    BackgroundServer(app)    without TLS and in a thread of its own: the operations endpoint beside a service
 
 | bound                             | what happens beyond it                                          |
 |-----------------------------------|-----------------------------------------------------------------|
@@ -199,19 +198,6 @@ def serve(
     """
     switch = ContextSwitch(context_factory, changed)
     _server(app, host, port, limits or Limits(), switch=switch, on_ready=on_ready, stop=stop).run()
-
-
-def serve_plain(
-    app: ASGIApp,
-    *,
-    host: str = "127.0.0.1",
-    port: int,
-    limits: Limits | None = None,
-    on_ready: OnReady | None = None,
-    stop: threading.Event | None = None,
-) -> None:
-    """Serve `app` without TLS, for what stays on the machine or in a private network of its own."""
-    _server(app, host, port, limits or Limits(), on_ready=on_ready, stop=stop).run()
 
 
 class BackgroundServer:

@@ -105,11 +105,6 @@ class KeptKeys:
         """The current TLS certificate (PEM)."""
         return self._existing(CERTIFICATE_FILE)
 
-    @property
-    def certificate_key_path(self) -> Path:
-        """The private key of the current TLS certificate: PKCS#8 PEM, encrypted if `tls_password` is something."""
-        return self._existing(TLS_KEY_FILE)
-
     def tls_password(self) -> bytes | None:
         """Return the password of the TLS key's file, or None if it is not encrypted."""
         return self.vault.tls_password()

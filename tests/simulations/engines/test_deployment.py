@@ -107,7 +107,7 @@ def tls_to_edge(engine: FlowerFederation, who: NodeHome | None) -> ssl.SSLSocket
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(engine.bureau.certificate_path)
     if who is not None:
-        context.load_cert_chain(who.certificate_path, who.certificate_key_path)
+        context.load_cert_chain(*who.tls_identity())
     host, port = engine.edge.split(":")
     return context.wrap_socket(socket.create_connection((host, int(port)), timeout=10), server_hostname=host)
 

@@ -24,7 +24,7 @@ from models.hosting.errors import ListenRefused, TlsUnusable
 from models.hosting.https.connection import Limits
 from models.hosting.https.guard import CALLER, Guard
 from models.hosting.https.problems import Problem
-from models.hosting.https.server import BackgroundServer, serve, serve_plain
+from models.hosting.https.server import BackgroundServer, serve
 
 QUICK = Limits(header_bytes=4096, header_seconds=0.3, handshake_seconds=0.5, idle_seconds=1, shutdown_seconds=2)
 
@@ -438,8 +438,6 @@ def test_an_address_that_is_taken_is_said_to_be(world: Any) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ListenRefused):
-            serve_plain(app, port=port, stop=threading.Event())
         with pytest.raises(ListenRefused), BackgroundServer(app, port=port):
             pass
         with pytest.raises(TlsUnusable):

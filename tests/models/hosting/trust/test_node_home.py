@@ -68,7 +68,7 @@ def test_its_document_names_its_keys(home: NodeHome) -> None:
     assert isinstance(node_key, ec.EllipticCurvePrivateKey)
     assert node_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == document.node_key
     assert home.node_key_path.read_bytes() == home.node_key()
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(home.certificate_path, home.certificate_key_path)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*home.tls_identity())
 
 
 def test_a_bureau_has_no_node_key_and_a_home_without_an_address_no_certificate(tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_the_tls_key_of_a_sealed_home_opens_with_its_own_password(tmp_path: Path
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate, key, password = home.tls_identity()
     context.load_cert_chain(certificate, key, password=password)
-    assert (certificate, key, password) == (home.certificate_path, home.certificate_key_path, home.tls_password())
+    assert (certificate, password) == (home.certificate_path, home.tls_password())
     with pytest.raises(ssl.SSLError):
-        context.load_cert_chain(home.certificate_path, home.certificate_key_path, password=PASSPHRASE)
+        context.load_cert_chain(certificate, key, password=PASSPHRASE)
 
 
 @pytest.mark.parametrize("secret", [None, PASSPHRASE])

@@ -122,7 +122,7 @@ def test_only_the_named_parts_are_new(home: NodeHome) -> None:
     assert second.certificate != first.certificate
     assert home.node_key() == node_key
     assert home.hand_over() == home.document(), "no new identity, so nobody has to speak for it"
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(home.certificate_path, home.certificate_key_path)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*home.tls_identity())
 
 
 def test_a_new_address_brings_a_certificate_for_it(home: NodeHome, peer: PinBook) -> None:
@@ -202,7 +202,7 @@ def test_a_sealed_home_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert own_document(home).serial == 2
     assert home.node_key() == node_key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(home.certificate_path, home.certificate_key_path, password=home.tls_password())
+    context.load_cert_chain(*home.tls_identity())
 
 
 # A process that is killed
@@ -248,7 +248,7 @@ def usable(directory: Path) -> NodeHome:
     home = NodeHome.open(directory)
     document = own_document(home)
     assert document.serial == home.serial
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(home.certificate_path, home.certificate_key_path)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*home.tls_identity())
     assert home.next_document_path.exists() is (home.next_document() is not None)
     if home.next_document() is not None:
         assert home.next_document_path.read_bytes() == home.next_document()
