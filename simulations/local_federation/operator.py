@@ -22,7 +22,8 @@ from simulations.errors import CommandFailed
 Say = Callable[[str], None]
 
 COMMAND_SECONDS: Final = 600.0
-_YURONG: Final = [sys.executable, "-c", "from simulations.command.main import main; main()"]
+YURONG: Final = [sys.executable, "-c", "from simulations.command.main import main; main()"]
+"""The command, as this interpreter has it."""
 _PACKAGES: Final = Path(__file__).parents[2]
 
 ENVIRONMENT: Final = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "PYTHONUNBUFFERED": "1"}
@@ -56,7 +57,7 @@ def run_command(arguments: Sequence[str], *, home: Path, say: Say, seconds: floa
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")])),
     }
     done = subprocess.run(  # noqa: S603 - the command is ours
-        [*_YURONG, *arguments],
+        [*YURONG, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from participants.model_store import ModelStore
 from simulations.federation_data import FederationData
 from simulations.local_federation.federation import LocalFederation, readiness
 from simulations.local_federation.founding import BUREAU
+from simulations.local_federation.operator import YURONG
 from simulations.local_federation.processes import command_of, descendants
 from simulations.local_federation.waiting import until
 
@@ -104,6 +106,55 @@ def test_everybody_has_its_part_of_the_model_and_a_bank_asks_for_scores_by_it(
     (score,) = federation.nodes[bank.participant_id].operator.ask("score", str(bank.table["enterprise_id"][0]))
     assert score["model"] == trained.version
     assert not score["missing_departments"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["table-*.parquet", "staged.json"], ids=["the table is written", "the table is staged"]
+)
+def test_a_department_killed_in_an_import_serves_by_the_old_records_or_the_new_ones(
+    trained: Trained, small_data: FederationData, tmp_path: Path, pattern: str
+) -> None:
+    federation, department = trained.federation, small_data.departments[0]
+    name, operator = department.participant_id, federation.nodes[department.participant_id].operator
+    data = operator.home / "data"
+    before, new = set(data.iterdir()), tmp_path / "fewer.parquet"
+    rows = operator.ask("status")["records"]
+    # One row less than there is, whatever an earlier case left.
+    department.table.head(rows - 1).write_parquet(new)
+    with importing(operator.home, new) as importer:
+        until_quickly(lambda: set(data.glob(pattern)) - before or importer.poll() is not None)
+        os.kill(importer.pid, signal.SIGKILL)
+        federation.kill(name)
+        assert importer.wait() == -signal.SIGKILL
+    federation.start([name])
+    federation.wait_until_ready([name])
+    assert operator.ask("status")["records"] in (rows, rows - 1)
+    bank = small_data.banks[0]
+    asked = str(bank.table["enterprise_id"][1])
+    (score,) = federation.nodes[bank.participant_id].operator.ask("score", asked)
+    assert not score["missing_departments"]
+    operator.type("import", str(new))
+    assert operator.ask("status")["records"] == rows - 1
+    assert len(list(data.iterdir())) == len(before), "what the import left that was killed is gone"
+
+
+@contextmanager
+def importing(home: Path, file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An operator's import under way, which is not left behind."""
+    typed = [*YURONG, "department", "import", str(file), "--home", str(home)]
+    with subprocess.Popen(typed, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_quickly(look: Callable[[], object], *, seconds: float = 60.0) -> None:
+    """As `until`, for what is over in a few milliseconds."""
+    ends_at = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < ends_at
+        time.sleep(0.0002)
 
 
 def test_no_log_and_no_message_kept_at_the_bureau_holds_an_enterprise_or_the_text_of_an_error(
