@@ -12,7 +12,7 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from coordinator.errors import NothingToResume, ParticipantRefused, ParticipantsLost
-from crypto.errors import ProtectionUnavailable
+from crypto.errors import TooFewMembers
 from crypto.identifiers import ParticipantId, RequestId
 from models.block_file import block_from_bytes
 from models.wire import transport
@@ -112,7 +112,7 @@ def test_the_run_ends_when_the_banks_left_have_too_few_borrowers(three_banks: Fo
 
 def test_the_run_ends_when_too_few_departments_are_left(three_banks: FoundedFederation) -> None:
     killed = Fault(action=FaultAction.KILL, participant=LAND, kind="gradient", after=1)
-    with pytest.raises(ProtectionUnavailable, match="2 departments hides too little"):
+    with pytest.raises(TooFewMembers, match="2 departments hides too little"):
         rehearse(three_banks, new_plan(three_banks), faults=[killed])
 
 
@@ -237,5 +237,5 @@ def test_heavy_borrowers_do_not_count_as_several_rows(tmp_path: Path) -> None:
 
 def test_a_plan_with_two_departments_is_refused_by_everybody(federation: FoundedFederation) -> None:
     plan = replace(new_plan(federation), departments=federation.departments[:2])
-    with pytest.raises(ParticipantRefused, match="refused: ProtectionUnavailable"):
+    with pytest.raises(ParticipantRefused, match="refused: TooFewMembers"):
         rehearse(federation, plan)

@@ -18,9 +18,9 @@ from crypto.errors import (
     MalformedMessage,
     MaskContextReused,
     PeerError,
-    ProtectionUnavailable,
     ProtocolStateError,
     SignatureInvalid,
+    TooFewMembers,
     UntrustedKey,
 )
 from crypto.identifiers import ParticipantId
@@ -132,7 +132,7 @@ ATTACKS: dict[str, tuple[ParticipantId, Step, int, Change, type[Exception]]] = {
         lambda r, _: JoinRequest(
             plan=replace(RunPlan.decode(r.plan), run_id="run-two", departments=("courts", "tax")).encode()
         ),
-        ProtectionUnavailable,
+        TooFewMembers,
     ),
     "a plan that names a department as a bank": (
         *(TAX, Step.JOIN, 1),
@@ -204,7 +204,7 @@ ATTACKS: dict[str, tuple[ParticipantId, Step, int, Change, type[Exception]]] = {
     "a set of two departments": (
         *(TAX, Step.GRADIENT, 2),
         lambda r, _: in_turn(r, departments=("courts", "tax")),
-        ProtectionUnavailable,
+        TooFewMembers,
     ),
     "a department twice in the set": (
         *(TAX, Step.GRADIENT, 2),
@@ -260,7 +260,7 @@ ATTACKS: dict[str, tuple[ParticipantId, Step, int, Change, type[Exception]]] = {
     "a list for two departments": (
         *(TAX, Step.GIVE_PARTIALS, 1),
         lambda r, _: replace(r, departments=("courts", "tax")),
-        ProtectionUnavailable,
+        TooFewMembers,
     ),
     "a step of the other role": (TAX, Step.OPEN, 0, lambda _r, b: b.request(EAST, Step.OPEN, 1), PeerError),
     "a run that was never begun": (
