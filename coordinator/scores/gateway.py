@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import perf_counter
 from typing import Final, Protocol
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 
 from coordinator.errors import GatewayBusy
 from coordinator.scores.fair_queue import FairQueue
@@ -30,12 +29,8 @@ from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
 from models.hosting.errors import RequestRefused
 from models.hosting.https import problems
-from models.hosting.https.guard import caller_of
-from models.hosting.https.message import read_message
-from models.hosting.https.openapi import message_body, message_responses
-from models.hosting.https.peer import MEDIA_TYPE
-from models.hosting.https.refusals import answer_error
-from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer, ScoreRequest
+from models.hosting.https.message_app import Operation, message_app, whoever_waits
+from models.wire.online import Offer, OfferRequest, ScoreAnswer, ScoreRequest
 
 ANSWERED: Final = "answered"
 """The outcome of a score request that came to a score."""
@@ -150,43 +145,17 @@ async def _end_when_done(turn: AsyncExitStack, under_way: UnderWay) -> None:
             await asyncio.wait(tasks)
 
 
-_Handler = Callable[[ParticipantId, bytes], Awaitable[bytes]]
 Background = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def gateway_app(service: GatewayService, *, background: Background | None = None) -> FastAPI:
     """The application, to be put behind a `Guard`. `background`: what goes on in its loop as long as it serves."""
-    app = FastAPI(
+    return message_app(
+        "Yurong bureau",
+        "Scores for banks. Every request is signed by RFC 9421 over mutual TLS.",
+        [
+            Operation("/v1/offers", whoever_waits(service.offer), OfferRequest, Offer),
+            Operation("/v1/scores", whoever_waits(service.score), ScoreRequest, ScoreAnswer),
+        ],
         lifespan=background,
-        title="Yurong bureau",
-        summary="Scores for banks. Every request is signed by RFC 9421 over mutual TLS.",
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        exception_handlers={YurongError: answer_error, HTTPException: answer_error},
     )
-    operations = (
-        ("/v1/offers", OnlineStep.OFFER, service.offer, OfferRequest, Offer),
-        ("/v1/scores", OnlineStep.ASK, service.score, ScoreRequest, ScoreAnswer),
-    )
-    for path, step, handler, request_type, reply_type in operations:
-        app.add_api_route(
-            path,
-            _endpoint(handler, request_type.MAXIMUM_BYTES),
-            methods=["POST"],
-            name=step,
-            summary=(handler.__doc__ or "").strip(),
-            response_class=Response,
-            response_model=None,
-            openapi_extra=message_body(request_type.__doc__ or "", request_type.MAXIMUM_BYTES),
-            responses=message_responses(reply_type.__doc__ or "", reply_type.MAXIMUM_BYTES),
-        )
-    return app
-
-
-def _endpoint(handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        data = await read_message(request, maximum_bytes)
-        return Response(await handler(caller_of(request.scope), data), media_type=MEDIA_TYPE)
-
-    return endpoint

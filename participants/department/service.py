@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.types import Lifespan
 
 from crypto.errors import YurongError
@@ -28,12 +27,7 @@ from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.paillier import Obfuscator
 from models.hosting.errors import RequestRefused
 from models.hosting.https import problems
-from models.hosting.https.guard import caller_of
-from models.hosting.https.message import read_message
-from models.hosting.https.openapi import message_body, message_responses
-from models.hosting.https.peer import MEDIA_TYPE
-from models.hosting.https.refusals import answer_error
-from models.wire.codec import WireMessage
+from models.hosting.https.message_app import Gone, Operation, message_app
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest, RelayedRequest
 from participants.department.errors import ObfuscatorsExhausted
 from participants.department.meters import Part, ScorerMeters
@@ -50,8 +44,6 @@ _PAUSE_SECONDS: Final = 0.01
 _LOG: Final = logging.getLogger("yurong.department")
 
 _Result = TypeVar("_Result")
-Gone = Callable[[], Awaitable[bool]]
-"""Whether nobody waits for the answer any more."""
 
 
 class DepartmentService:
@@ -141,41 +133,14 @@ class DepartmentService:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-_Handler = Callable[[ParticipantId, bytes, Gone], Awaitable[bytes]]
-
-
 def department_app(service: DepartmentService, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The application, to be put behind a `Guard`. `lifespan`: what goes on in its loop as long as it serves."""
-    app = FastAPI(
+    return message_app(
+        "Yurong department",
+        "Partial scores for the bureau. Every request is signed by RFC 9421 over mutual TLS.",
+        [
+            Operation(PARTIAL_SCORES_PATH, service.partial_score, RelayedRequest, DepartmentAnswer),
+            Operation(READY_PATH, service.ready_for, ReadyRequest, ReadyReply),
+        ],
         lifespan=lifespan,
-        title="Yurong department",
-        summary="Partial scores for the bureau. Every request is signed by RFC 9421 over mutual TLS.",
-        version="1",
-        docs_url=None,
-        redoc_url=None,
-        exception_handlers={YurongError: answer_error, HTTPException: answer_error},
     )
-    operations: tuple[tuple[str, _Handler, type[WireMessage], type[WireMessage]], ...] = (
-        (PARTIAL_SCORES_PATH, service.partial_score, RelayedRequest, DepartmentAnswer),
-        (READY_PATH, service.ready_for, ReadyRequest, ReadyReply),
-    )
-    for path, handler, request_type, reply_type in operations:
-        app.add_api_route(
-            path,
-            _endpoint(handler, request_type.MAXIMUM_BYTES),
-            methods=["POST"],
-            summary=(handler.__doc__ or "").strip(),
-            response_class=Response,
-            response_model=None,
-            openapi_extra=message_body(request_type.__doc__ or "", request_type.MAXIMUM_BYTES),
-            responses=message_responses(reply_type.__doc__ or "", reply_type.MAXIMUM_BYTES),
-        )
-    return app
-
-
-def _endpoint(handler: _Handler, maximum_bytes: int) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        caller, data = caller_of(request.scope), await read_message(request, maximum_bytes)
-        return Response(await handler(caller, data, request.is_disconnected), media_type=MEDIA_TYPE)
-
-    return endpoint
