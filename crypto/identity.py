@@ -24,7 +24,7 @@ from nacl.exceptions import BadSignatureError
 
 from crypto.certificates import check_certificate, check_node_key, parse_address
 from crypto.documents import JsonObject, parse_canonical_json, sign_document, split_document
-from crypto.errors import MalformedMessage, SignatureInvalid, UntrustedKey
+from crypto.errors import MalformedMessage, ProtocolStateError, SignatureInvalid, UntrustedKey
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.labels import Label, labelled
 from crypto.paillier import MAXIMUM_BITS, MINIMUM_BITS
@@ -138,6 +138,15 @@ class Identity(Secret):
     def sign(self, label: Label, message: bytes) -> bytes:
         """Return the Ed25519 signature (64 bytes) over `message` under `label`."""
         return self._signing.sign(labelled(label, message))
+
+    def sign_text(self, text: bytes) -> bytes:
+        """Return the Ed25519 signature (64 bytes) over a text as it is, as C2SP's notes want it.
+
+        What we sign under a label has a zero byte in it, and no text has: raises `ProtocolStateError` for one.
+        """
+        if b"\0" in text:
+            raise ProtocolStateError("a text has no zero byte")
+        return self._signing.sign(text)
 
     def agree(self, peer: PublicIdentity) -> bytes:
         """Return the X25519 agreement (32 bytes) with `peer`. It goes through a key derivation before use."""

@@ -19,11 +19,17 @@ from crypto.errors import PeerError, ProtocolStateError
 
 DIGEST_BYTES: Final = 32
 MAXIMUM_LEAVES: Final = 1 << 20
+"""Of a tree that is made at once; paths may be of larger ones."""
 
 
 def leaf_digest(data: bytes) -> bytes:
     """The digest (32 bytes) of one string of the list."""
     return hashlib.sha256(b"\x00" + data).digest()
+
+
+def node_digest(left: bytes, right: bytes) -> bytes:
+    """The digest (32 bytes) of a node over two others."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,14 @@ class MerkleTree:
     @classmethod
     def of(cls, leaves: Sequence[bytes]) -> Self:
         """The tree over leaf digests in their order: one at least."""
-        _check_size(len(leaves))
+        if not 1 <= len(leaves) <= MAXIMUM_LEAVES:
+            raise ProtocolStateError("a hash tree has one leaf at least, and not too many")
         if len(leaves) == 1:
             return cls(leaves[0], (b"",))
         middle = _left(len(leaves))
         left, right = cls.of(leaves[:middle]), cls.of(leaves[middle:])
         paths = [path + right.root for path in left.paths] + [path + left.root for path in right.paths]
-        return cls(_node(left.root, right.root), tuple(paths))
+        return cls(node_digest(left.root, right.root), tuple(paths))
 
 
 def root_of_path(leaf: bytes, index: int, size: int, path: bytes) -> bytes:
@@ -50,7 +57,6 @@ def root_of_path(leaf: bytes, index: int, size: int, path: bytes) -> bytes:
 
     Raises `PeerError` for a path of another length than there is at this place. The caller compares the root.
     """
-    _check_size(size)
     if not 0 <= index < size:
         raise ProtocolStateError("a hash tree has no such leaf")
     sides = _sides(index, size)
@@ -59,7 +65,7 @@ def root_of_path(leaf: bytes, index: int, size: int, path: bytes) -> bytes:
     digest = leaf
     for level, beside_is_left in enumerate(sides):
         beside = path[DIGEST_BYTES * level : DIGEST_BYTES * (level + 1)]
-        digest = _node(beside, digest) if beside_is_left else _node(digest, beside)
+        digest = node_digest(beside, digest) if beside_is_left else node_digest(digest, beside)
     return digest
 
 
@@ -76,12 +82,3 @@ def _sides(index: int, size: int) -> list[bool]:
 def _left(size: int) -> int:
     """The largest power of 2 below `size`."""
     return 1 << ((size - 1).bit_length() - 1)
-
-
-def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-def _check_size(size: int) -> None:
-    if not 1 <= size <= MAXIMUM_LEAVES:
-        raise ProtocolStateError("a hash tree has one leaf at least, and not too many")

@@ -11,13 +11,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.bindings import crypto_sign_open
 
 from crypto.certificates import make_certificate
 from crypto.documents import parse_canonical_json, sign_document, split_document
-from crypto.errors import MalformedMessage, PeerError, SignatureInvalid, UntrustedKey, YurongError
+from crypto.errors import (
+    MalformedMessage,
+    PeerError,
+    ProtocolStateError,
+    SignatureInvalid,
+    UntrustedKey,
+    YurongError,
+)
 from crypto.identifiers import ParticipantId, Role, parse_participant_id
 from crypto.identity import Identity, ParticipantDocument, PublicIdentity, parse_fingerprint
-from crypto.labels import Label
+from crypto.labels import Label, labelled
 from simulations.adversaries.relay import RelayingBureau, TrustingDepartment
 
 MODULUS = (1 << 3071) | 1
@@ -44,6 +52,16 @@ def bank_document(identity: Identity = BANK) -> ParticipantDocument:
         paillier_modulus=MODULUS,
         lattice_key_fingerprint=b"\x07" * 32,
     )
+
+
+def test_a_text_that_is_signed_as_it_is_passes_for_nothing_that_is_signed_under_a_label() -> None:
+    signature = BUREAU.sign_text(b"a text\n")
+    crypto_sign_open(signature + b"a text\n", BUREAU.public.signing_key)
+    for label in Label:
+        with pytest.raises(SignatureInvalid):
+            BUREAU.public.verify(label, b"a text\n", signature)
+        with pytest.raises(ProtocolStateError):
+            BUREAU.sign_text(labelled(label, b"a message"))
 
 
 def test_a_signature_holds_for_its_label_and_message_alone() -> None:
