@@ -11,6 +11,11 @@ YurongError
     ├── LinkFailed             the SuperLink does not answer, or does not do what it was asked
     │   └── NodesRefused       it does not register some participants' nodes, and will not
     ├── FlowerUnknown          Flower is not as this release expects it, so nothing starts
+    ├── LogError               the transparency log
+    │   ├── LogMissing         there is none
+    │   ├── LogExists          there is one, and it is not made again
+    │   ├── LogDamaged         its files are not what its head says
+    │   └── LogContended       somebody else appends to it, or it is unknown how an append ended: open it again
     ├── ModelNotServed         no scores are given by a model
     ├── DepartmentUnavailable  a department gave no answer to a score request
     ├── DepartmentRefused      a department refused a score request
@@ -49,6 +54,26 @@ class NodesRefused(LinkFailed):
             f"the SuperLink does not register {', '.join(self.names)}",
             advice="A key that was removed once stays out: let the node rotate its keys, and pin the new document.",
         )
+
+
+class LogError(CoordinatorError):
+    """What is wrong with the transparency log."""
+
+
+class LogMissing(LogError):
+    """There is no transparency log."""
+
+
+class LogExists(LogError):
+    """There is a transparency log; another one in its place would be a fork of it."""
+
+
+class LogDamaged(LogError):
+    """The log's files do not lead to the state that its head says."""
+
+
+class LogContended(LogError):
+    """Another process appends to the log, or it is not known how an append ended."""
 
 
 class FlowerUnknown(CoordinatorError):

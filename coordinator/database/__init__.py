@@ -6,6 +6,8 @@
 | `models`        | a model, and whether scores are given by it                            |
 | `model_members` | a participant of a model: its signed document and block's fingerprint  |
 | `requests`      | a score request: who asked, when, by which model, and what came of it  |
+| `log_head`      | the state of the transparency log: its size and signed checkpoint      |
+| `log_staged`    | entries of it that may not be in its tiles yet                         |
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from models.hosting.storage.database import Seconds, new_metadata
 
@@ -61,4 +61,20 @@ requests: Final = Table(
     Column("outcome", Text),  # `answered`, or what kind of problem it came to
     Column("missing", Text),  # a JSON list: departments of the model that did not take part
     Index(None, "received_at"),
+)
+
+log_head: Final = Table(
+    "log_head",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("checkpoint", LargeBinary, nullable=False),  # signed by the log
+)
+
+log_staged: Final = Table(
+    "log_staged",
+    metadata,
+    Column("origin", Text, ForeignKey("log_head.origin"), primary_key=True),
+    Column("start", BigInteger, primary_key=True),  # the index of the first of its entries
+    Column("entries", LargeBinary, nullable=False),
 )

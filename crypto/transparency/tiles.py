@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from crypto.errors import ProtocolStateError
 from crypto.merkle import DIGEST_BYTES, node_digest
-from crypto.transparency.frontier import EMPTY_ROOT
+from crypto.transparency.frontier import EMPTY_ROOT, Frontier
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
@@ -111,18 +111,47 @@ class TileEdge:
             self._add(level + 1, _tree(digests)[TILE_HEIGHT][0], tiles, changed)
 
 
+class CompleteTiles:
+    """The trees over some complete tiles, which never change: one for all readers of a log."""
+
+    def __init__(self) -> None:
+        self._trees: OrderedDict[tuple[int, int], _TileTree] = OrderedDict()
+
+    def get(self, place: tuple[int, int]) -> _TileTree | None:
+        """The tree over the tile of this level and index, if it is at hand."""
+        if place in self._trees:
+            self._trees.move_to_end(place)
+        return self._trees.get(place)
+
+    def keep(self, place: tuple[int, int], tree: _TileTree) -> None:
+        """Have it at hand; the one that was not used for longest goes."""
+        self._trees[place] = tree
+        if len(self._trees) > _TREES_AT_HAND:
+            self._trees.popitem(last=False)
+
+
 class TreeReader:
     """The tree of the first `size` leaves, read from tiles of at least as many."""
 
-    def __init__(self, source: TileSource, size: int) -> None:
+    def __init__(self, source: TileSource, size: int, *, complete: CompleteTiles | None = None) -> None:
         self.size = size
         self._source = source
-        self._trees: OrderedDict[tuple[int, int], _TileTree] = OrderedDict()
+        self._complete = complete or CompleteTiles()
+        self._partial: dict[tuple[int, int], _TileTree] = {}
         self._edges: dict[int, bytes] = {}
 
     def root(self) -> bytes:
         """The root (32 bytes)."""
         return self._range(0, self.size) if self.size else EMPTY_ROOT
+
+    def frontier(self) -> Frontier:
+        """What leaves can be appended to."""
+        digests, start = [], 0
+        for height in range(self.size.bit_length() - 1, -1, -1):
+            if self.size >> height & 1:
+                digests.append(self._subtree(height, start >> height))
+                start += 1 << height
+        return Frontier.decode(self.size, b"".join(digests))
 
     def leaf(self, index: int) -> bytes:
         """The digest of a leaf."""
@@ -189,14 +218,15 @@ class TreeReader:
         return self._tile(level, place >> TILE_HEIGHT)[within][(place & (TILE_WIDTH - 1)) >> within]
 
     def _tile(self, level: int, index: int) -> _TileTree:
-        tree = self._trees.get((level, index))
+        place = level, index
+        tree = self._partial.get(place) or self._complete.get(place)
         if tree is None:
-            tree = _tree(_digests(self._source.tile(tile_at(level, index, self.size))))
-            self._trees[level, index] = tree
-            if len(self._trees) > _TREES_AT_HAND:
-                self._trees.popitem(last=False)
-        else:
-            self._trees.move_to_end((level, index))
+            at = tile_at(level, index, self.size)
+            tree = _tree(_digests(self._source.tile(at)))
+            if at.width == TILE_WIDTH:
+                self._complete.keep(place, tree)
+            else:
+                self._partial[place] = tree
         return tree
 
 

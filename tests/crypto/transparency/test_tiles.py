@@ -63,7 +63,9 @@ def test_a_tree_of_70000_leaves_has_the_tiles_that_the_specification_counts() ->
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_root_is_that_of_the_tree_that_is_made_at_once(size: int) -> None:
-    assert TreeReader(kept(size), size).root() == MerkleTree.of([leaf(number) for number in range(size)]).root
+    reader = TreeReader(kept(size), size)
+    assert reader.root() == MerkleTree.of([leaf(number) for number in range(size)]).root
+    assert (reader.frontier().size, reader.frontier().root()) == (size, reader.root())
 
 
 # certificate-transparency's own leaves, and the paths that its tests expect.
