@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from itertools import count
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,7 +19,8 @@ from sqlalchemy import MetaData, inspect, text
 
 from coordinator.database import SCHEMA
 from coordinator.database import tables as bureau
-from coordinator.database.migrations import r0001_first_tables as of_bureau
+from coordinator.database.migrations import r0001_first_tables as first_of_bureau
+from coordinator.database.migrations import r0002_transparency_log as of_bureau
 from crypto.identifiers import Role
 from models.hosting.errors import DatabaseUnusable, SchemaOutdated
 from models.hosting.storage.database import Database
@@ -96,18 +100,19 @@ def names(database: Database) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("schema", "metadata", "revision"),
+    ("schema", "metadata", "revisions"),
     [
-        (new_database("sqlite:////x", Role.DEPARTMENT).schema, department.metadata, of_department),
-        (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, of_bank),
-        (SCHEMA, bureau.metadata, of_bureau),
+        (new_database("sqlite:////x", Role.DEPARTMENT).schema, department.metadata, [of_department]),
+        (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, [of_bank]),
+        (SCHEMA, bureau.metadata, [first_of_bureau, of_bureau]),
     ],
     ids=["department", "bank", "bureau"],
 )
 def test_the_revisions_make_the_tables_that_are_used(
-    database_url: str, schema: Schema, metadata: MetaData, revision: object
+    database_url: str, schema: Schema, metadata: MetaData, revisions: list[ModuleType]
 ) -> None:
-    assert revision.__name__.startswith(schema.package)  # type: ignore[attr-defined]
+    found = {name for _, name, _ in iter_modules(import_module(schema.package).__path__)}
+    assert found == {one.__name__.removeprefix(f"{schema.package}.") for one in revisions}
     database = Database(database_url, schema)
     with pytest.raises(SchemaOutdated, match="no database yet"):
         database.check_schema()
