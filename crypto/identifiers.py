@@ -21,7 +21,11 @@ ModelVersion = NewType("ModelVersion", str)
 RequestId = NewType("RequestId", str)
 """One request; the same over its retries."""
 
+ConsentId = NewType("ConsentId", str)
+"""One consent of an enterprise; a changed consent has another; see `parse_consent_id`."""
+
 _PARTICIPANT_ID: Final = re.compile(r"[a-z0-9-]{1,40}")
+_CONSENT_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Role(StrEnum):
@@ -40,3 +44,10 @@ def parse_participant_id(text: str) -> ParticipantId:
             advice="Choose a name such as 'tax' or 'bank-of-jiangbei'.",
         )
     return ParticipantId(text)
+
+
+def parse_consent_id(text: str) -> ConsentId:
+    """Return `text` as a consent id: 32 lower-case hexadecimal digits; else `MalformedMessage`."""
+    if _CONSENT_ID.fullmatch(text) is None:
+        raise MalformedMessage("a consent id is 32 lower-case hexadecimal digits")
+    return ConsentId(text)

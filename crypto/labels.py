@@ -44,6 +44,8 @@ class Label(StrEnum):
     LATTICE_POLYNOMIAL = "yurong/1/hash/lattice-polynomial"
     ALIGNMENT_ELEMENT = "yurong/1/hash/alignment-element"
     ALIGNMENT_TAG = "yurong/1/hash/alignment-tag"
+    CONSENT = "yurong/1/hash/consent"
+    CONSENT_CHANGE = "yurong/1/hash/consent-change"
 
 
 def labelled(label: Label, *parts: bytes) -> bytes:
