@@ -193,6 +193,8 @@ def test_an_assertion_is_of_one_passkey_document_and_relying_party() -> None:
         ASSERTION.verify(SIGNER.passkey, DOCUMENT, OTHER_PARTY)
     with pytest.raises(SignatureInvalid):
         ASSERTION.verify(replace(SIGNER.passkey, relying_party_id="example.cn"), DOCUMENT, OTHER_PARTY)
+    with pytest.raises(SignatureInvalid):
+        ASSERTION.verify(replace(SIGNER.passkey, relying_party_id="example.cn"), DOCUMENT, PORTAL)
 
 
 @pytest.mark.parametrize("challenge", [b"", DOCUMENT[:-1], DOCUMENT + b"\0", DOCUMENT * 2])
