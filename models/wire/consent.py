@@ -1,4 +1,4 @@
-"""What an enterprise consents to: `docs/protocols.md`, section 8.
+"""What an enterprise consents to.
 
 An RFC 8785 document (`crypto.documents`) without a signature in it:
 

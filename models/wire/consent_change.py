@@ -1,4 +1,4 @@
-"""How an enterprise pauses, resumes, revokes or rejects a consent: `docs/protocols.md`, section 8.
+"""How an enterprise pauses, resumes, revokes or rejects a consent.
 
 An RFC 8785 document without a signature in it; the enterprise's passkey signs its digest, as it does a consent's:
 
