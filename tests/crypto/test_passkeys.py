@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -295,6 +296,7 @@ ED = ALGORITHMS[PasskeyAlgorithm.EDDSA].passkey.public_key
         ED[:10] + b"\xff" * 32,
         ED[:10] + b"\x02" + bytes(31),
     ],
+    ids=map(str, count()),
 )
 def test_what_is_no_proper_key_is_no_passkey(public_key: bytes) -> None:
     with pytest.raises(MalformedMessage):
