@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ from crypto.transparency.tiles import TILE_WIDTH, TileAt, index_path, width_suff
 from models.hosting.storage.files import private_directory, private_file, sync_directory
 
 _SETTLED: Final = "settled"
+_LOOKS: Final = 3
+"""What was found may be replaced before it is read."""
 
 
 class TileFiles:
@@ -79,19 +82,18 @@ class TileFiles:
         self._unsettled[path] = None
 
     def _beginning(self, relative: str, width: int) -> bytes:
+        """The file, or one that begins with it: what replaces a file is there before that is removed."""
         path = self._directory / relative
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            pass
-        if width == TILE_WIDTH:
-            raise LogDamaged(f"{path} is missing", advice="Restore the log's directory from the backup.")
-        complete = self._directory / relative.rpartition(".p/")[0]
-        wider = sorted(int(one.name) for one in path.parent.glob("[0-9]*") if int(one.name) > width)
-        try:
-            return (complete if complete.is_file() else path.with_name(str(wider[0]))).read_bytes()
-        except (FileNotFoundError, IndexError):
-            raise LogDamaged(f"{path} is missing", advice="Restore the log's directory from the backup.") from None
+        for _ in range(_LOOKS):
+            with suppress(FileNotFoundError):
+                return path.read_bytes()
+            if width < TILE_WIDTH:
+                widths = sorted((int(one.name) for one in path.parent.glob("[0-9]*")), reverse=True)
+                wider = [path.with_name(str(number)) for number in widths if number > width]
+                for one in (self._directory / relative.rpartition(".p/")[0], *wider):
+                    with suppress(FileNotFoundError, IsADirectoryError):
+                        return one.read_bytes()
+        raise LogDamaged(f"{path} is missing", advice="Restore the log's directory from the backup.")
 
 
 def _bundle_path(index: int, width: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from coordinator.transparency_log import tile_files
 from coordinator.transparency_log.log import LogSigner, TransparencyLog
 from coordinator.transparency_log.tile_files import TileFiles
 from crypto.errors import MalformedMessage, SignatureInvalid
-from crypto.merkle import MerkleTree, leaf_digest
+from crypto.merkle import MerkleTree, leaf_digest, root_of_path
 from crypto.transparency.checkpoint import Checkpoint, signed_checkpoint
 from crypto.transparency.consistency import check_consistency
 from crypto.transparency.cosignature import cosign
@@ -251,3 +253,29 @@ def test_nothing_stays_staged_and_no_tile_that_was_replaced_stays_behind(
     with pytest.raises(LogContended):
         log.append([entry(700)])
     is_whole(opened(tmp_path, database), 700)
+
+
+def test_proofs_and_entries_are_read_while_entries_are_appended_and_tiles_replaced(
+    log: TransparencyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SETTLE_EVERY", 1)
+    log.append(entries(0, 200))
+    ended, read = threading.Event(), 0
+
+    def append() -> None:
+        for number in range(200, 330):
+            log.append([entry(number)])
+        ended.set()
+
+    old = log.reader()
+    with ThreadPoolExecutor(1) as hands:
+        appending = hands.submit(append)
+        while not ended.is_set() and not appending.done():
+            reader = log.reader()
+            path = b"".join(reader.inclusion(199))
+            assert root_of_path(leaf_digest(entry(199)), 199, reader.size, path) == reader.root() == root(reader.size)
+            assert log.entries(190, 210)[:10] == entries(190, 200)
+            read += 1
+        appending.result()
+    assert read
+    assert old.root() == root(200)
