@@ -41,14 +41,23 @@ def parse_canonical_json(data: bytes, *, maximum_bytes: int = MAXIMUM_BYTES) -> 
     """Return the object that `data` stands for; `MalformedMessage` unless `data` is its canonical form."""
     if len(data) > maximum_bytes:
         raise MalformedMessage("a document is too long")
+    value = parse_json_object(data)
+    if canonical_json(value) != data:
+        raise MalformedMessage("a document is not in canonical form")
+    return value
+
+
+def parse_json_object(data: bytes) -> JsonObject:
+    """Return the object that `data` stands for, in any form but with each key once and numbers of JSON alone.
+
+    For what others have written; the caller bounds its length. Raises `MalformedMessage`.
+    """
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedMessage("a document is not JSON") from error
     if not isinstance(value, dict):
         raise MalformedMessage("a document is not a JSON object")
-    if canonical_json(value) != data:
-        raise MalformedMessage("a document is not in canonical form")
     return value
 
 

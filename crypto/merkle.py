@@ -46,7 +46,7 @@ class MerkleTree:
             raise ProtocolStateError("a hash tree has one leaf at least, and not too many")
         if len(leaves) == 1:
             return cls(leaves[0], (b"",))
-        middle = _left(len(leaves))
+        middle = left_leaves(len(leaves))
         left, right = cls.of(leaves[:middle]), cls.of(leaves[middle:])
         paths = [path + right.root for path in left.paths] + [path + left.root for path in right.paths]
         return cls(node_digest(left.root, right.root), tuple(paths))
@@ -73,12 +73,12 @@ def _sides(index: int, size: int) -> list[bool]:
     """For each step from the leaf up, whether what is beside stands on the left."""
     sides: list[bool] = []
     while size > 1:
-        middle = _left(size)
+        middle = left_leaves(size)
         sides.append(index >= middle)
         index, size = (index - middle, size - middle) if index >= middle else (index, middle)
     return sides[::-1]
 
 
-def _left(size: int) -> int:
-    """The largest power of 2 below `size`."""
+def left_leaves(size: int) -> int:
+    """How many of `size` leaves, two at least, are below the left of the root: the largest power of 2 below `size`."""
     return 1 << ((size - 1).bit_length() - 1)

@@ -22,11 +22,10 @@ bytes or hash: a document is identified by its own digest.
 """
 
 import base64
-import json
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, NoReturn, Self
+from typing import Final, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from nacl.bindings import crypto_core_ed25519_is_valid_point
@@ -40,6 +39,7 @@ from webauthn.helpers.structs import (
     RegistrationCredential,
 )
 
+from crypto.documents import parse_json_object
 from crypto.errors import MalformedMessage, SignatureInvalid
 
 CHALLENGE_BYTES: Final = 32
@@ -291,12 +291,7 @@ class Assertion:
 def _check_client_data(data: bytes, kind: str, challenge: bytes, relying_party: RelyingParty) -> None:
     if len(challenge) != CHALLENGE_BYTES:
         raise MalformedMessage("a challenge is a digest of 32 bytes")
-    try:
-        fields = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise MalformedMessage("client data is not JSON") from error
-    if not isinstance(fields, dict):
-        raise MalformedMessage("client data is not a JSON object")
+    fields = parse_json_object(data)
     if fields.get("type") != kind:
         raise SignatureInvalid("client data is of another ceremony")
     # The text is compared: base64url of 32 bytes has more than one spelling for those who decode it freely.
@@ -373,14 +368,3 @@ def _unframe(data: bytes, count: int) -> list[bytes]:
     if data:
         raise MalformedMessage("there is more than the fields")
     return parts
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a key appears twice")
-    return fields
-
-
-def _refuse(_name: str) -> NoReturn:
-    raise ValueError("not a JSON number")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from crypto.errors import ProtocolStateError
-from crypto.merkle import DIGEST_BYTES, node_digest
+from crypto.merkle import DIGEST_BYTES, left_leaves, node_digest
 from crypto.transparency.frontier import EMPTY_ROOT, Frontier
 
 TILE_HEIGHT: Final = 8
@@ -164,7 +164,7 @@ class TreeReader:
         beside: list[bytes] = []
         start, end = 0, self.size
         while end - start > 1:
-            middle = start + _left(end - start)
+            middle = start + left_leaves(end - start)
             if index < middle:
                 beside.append(self._range(middle, end))
                 end = middle
@@ -182,7 +182,7 @@ class TreeReader:
         proof: list[bytes] = []
         start, end, whole = 0, self.size, True
         while old_size != end:
-            middle = start + _left(end - start)
+            middle = start + left_leaves(end - start)
             if old_size <= middle:
                 proof.append(self._range(middle, end))
                 end = middle
@@ -205,7 +205,7 @@ class TreeReader:
             return self._subtree(height, start >> height)
         # Only the range at the right edge is not complete, and all proofs have the same ones.
         if (known := self._edges.get(start)) is None:
-            middle = start + _left(count)
+            middle = start + left_leaves(count)
             known = node_digest(self._range(start, middle), self._range(middle, end))
             if end == self.size:
                 self._edges[start] = known
@@ -240,8 +240,3 @@ def _tree(digests: list[bytes]) -> _TileTree:
     while len(below := levels[-1]) > 1:
         levels.append(tuple(node_digest(left, right) for left, right in zip(below[::2], below[1::2], strict=False)))
     return tuple(levels)
-
-
-def _left(size: int) -> int:
-    """The largest power of 2 below `size`."""
-    return 1 << ((size - 1).bit_length() - 1)

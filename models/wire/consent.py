@@ -34,9 +34,10 @@ from crypto.documents import JsonObject, canonical_json, parse_canonical_json
 from crypto.errors import MalformedMessage
 from crypto.identifiers import ConsentId, EnterpriseId, ParticipantId, parse_consent_id, parse_participant_id
 from crypto.labels import Label, labelled
+from crypto.merkle import DIGEST_BYTES
+from crypto.passkeys import MAXIMUM_CREDENTIAL_ID_BYTES, MINIMUM_CREDENTIAL_ID_BYTES
 from models.enterprise_id import parse_enterprise_id
 from models.wire.document_fields import (
-    DIGEST_BYTES,
     LATEST_TIME,
     bytes_of,
     member_of,
@@ -45,12 +46,10 @@ from models.wire.document_fields import (
     require_same,
     text_of,
 )
+from models.wire.plan import MINIMUM_DEPARTMENTS
 
 MAXIMUM_CONSENT_BYTES: Final = 1 << 14
 """No consent is longer: there is room for the most departments with the longest names."""
-
-FEWEST_PROVIDERS: Final = 3
-"""A sum over fewer departments would show one of them what another holds."""
 
 MOST_PROVIDERS: Final = 256
 """So many departments has a model at most."""
@@ -59,8 +58,6 @@ MOST_USES: Final = 1_000_000
 LONGEST_RESULT_LIFE_DAYS: Final = 3660
 LATEST_VERSION: Final = (1 << 31) - 1
 
-SHORTEST_CREDENTIAL_ID: Final = 16
-LONGEST_CREDENTIAL_ID: Final = 1023
 """Bytes of a passkey's credential id (Web Authentication Level 2 and 3, "Credential ID")."""
 
 LONGEST_NAME: Final = 100
@@ -121,7 +118,7 @@ class Signatory:
     def __post_init__(self) -> None:
         """Raises `MalformedMessage` for a name that is not one line in one form."""
         _require_name(self.name)
-        if not SHORTEST_CREDENTIAL_ID <= len(self.credential_id) <= LONGEST_CREDENTIAL_ID:
+        if not MINIMUM_CREDENTIAL_ID_BYTES <= len(self.credential_id) <= MAXIMUM_CREDENTIAL_ID_BYTES:
             raise MalformedMessage("the credential id of a consent is not 16 to 1023 bytes")
 
     def fields(self) -> JsonObject:
@@ -249,7 +246,7 @@ class Consent:
         parse_participant_id(self.recipient)
         for provider in self.providers:
             parse_participant_id(provider)
-        if not FEWEST_PROVIDERS <= len(self.providers) <= MOST_PROVIDERS:
+        if not MINIMUM_DEPARTMENTS <= len(self.providers) <= MOST_PROVIDERS:
             raise MalformedMessage("a consent names 3 to 256 departments")
         if list(self.providers) != sorted(set(self.providers)):
             raise MalformedMessage("the departments of a consent are not sorted, or one is there twice")

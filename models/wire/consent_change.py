@@ -20,8 +20,8 @@ from typing import Final
 from crypto.documents import JsonObject, canonical_json, parse_canonical_json
 from crypto.errors import MalformedMessage
 from crypto.labels import Label, labelled
+from crypto.merkle import DIGEST_BYTES
 from models.wire.document_fields import (
-    DIGEST_BYTES,
     LATEST_TIME,
     bytes_of,
     member_of,

@@ -9,9 +9,6 @@ from typing import Final, TypeVar
 from crypto.documents import JsonObject
 from crypto.errors import MalformedMessage
 
-DIGEST_BYTES: Final = 32
-"""The length of a SHA-256 digest."""
-
 LATEST_TIME: Final = (1 << 40) - 1
 """The last second since 1970 that a document can name."""
 
