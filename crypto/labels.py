@@ -15,9 +15,12 @@ class Label(StrEnum):
     DOCUMENT_SUCCESSION = "yurong/1/sign/document-succession"
     SIGNED_DOCUMENT = "yurong/1/sign/document"
     ENVELOPE = "yurong/1/sign/envelope"
-    SCORE_REQUEST = "yurong/1/sign/score-request"
+    SCORE_REQUEST = "yurong/2/sign/score-request"
     RUN_PLAN = "yurong/1/sign/run-plan"
     MODEL_APPROVAL = "yurong/1/sign/model-approval"
+    PERMISSION = "yurong/1/sign/permission"
+    PASSKEY_REGISTRAR = "yurong/1/sign/passkey-registrar"
+    REFUSAL = "yurong/1/sign/refusal"
 
     # Sealed boxes.
     SEALED_COHORT = "yurong/1/seal/cohort"
@@ -25,6 +28,7 @@ class Label(StrEnum):
     SEALED_REQUEST = "yurong/1/seal/request"
     SEALED_GROUP_KEY = "yurong/1/seal/group-key"
     SEALED_ANSWER = "yurong/1/seal/answer"
+    SEALED_CONSENT = "yurong/1/seal/consent"
 
     # Key derivation.
     MASK = "yurong/1/derive/pairwise-mask"
@@ -46,6 +50,10 @@ class Label(StrEnum):
     ALIGNMENT_TAG = "yurong/1/hash/alignment-tag"
     CONSENT = "yurong/1/hash/consent"
     CONSENT_CHANGE = "yurong/1/hash/consent-change"
+    PASSKEY_BINDING = "yurong/1/hash/passkey-binding"
+    PASSKEY_TAG = "yurong/1/hash/passkey-tag"
+    USE_KEY = "yurong/1/hash/use-key"
+    USE_TAG = "yurong/1/hash/use-tag"
 
 
 def labelled(label: Label, *parts: bytes) -> bytes:

@@ -5,10 +5,12 @@ An RFC 8785 document (`crypto.documents`) without a signature in it:
     {"computation": "score", "score-with-reasons" or "match", "consent_id": 32 hexadecimal digits,
      "created_at": seconds since 1970, "enterprise_id": ..., "expires_at": ..., "language": of the text,
      "maximum_uses": ..., "previous_consent_id": or null, "providers": [departments, sorted], "purpose": ...,
+     "reasons_key": X25519 key of the enterprise that opens them, or null,
      "reasons_opened_by": "bank", "enterprise", "both" or null, "recipient": one bank,
      "result_life_days": how long the bank may keep the answer, "rule_id": the fair-use rule that bounded it,
      "signatory": {"credential_id": of the passkey, in hexadecimal digits, "name": ..., "role": ...},
-     "text_sha256": of the text shown, "uses_a_month": ..., "valid_from": ..., "version": 1 for the first}
+     "text_sha256": of the text shown, "use_key_sha256": of the key that names its uses in the log,
+     "uses_a_month": ..., "valid_from": ..., "version": 1 for the first}
 
 Its digest is the challenge that the enterprise's passkey signs (WebAuthn), and what goes into the log:
 
@@ -58,7 +60,8 @@ MOST_USES: Final = 1_000_000
 LONGEST_RESULT_LIFE_DAYS: Final = 3660
 LATEST_VERSION: Final = (1 << 31) - 1
 
-"""Bytes of a passkey's credential id (Web Authentication Level 2 and 3, "Credential ID")."""
+AGREEMENT_KEY_BYTES: Final = 32
+"""Of an X25519 key."""
 
 LONGEST_NAME: Final = 100
 """Characters of a signatory's name."""
@@ -90,6 +93,9 @@ class ReasonsOpenedBy(StrEnum):
     BANK = "bank"
     ENTERPRISE = "enterprise"
     BOTH = "both"
+
+
+_WITH_THE_ENTERPRISE: Final = frozenset({ReasonsOpenedBy.ENTERPRISE, ReasonsOpenedBy.BOTH})
 
 
 class SignatoryRole(StrEnum):
@@ -130,7 +136,8 @@ class Signatory:
 class Consent:
     """What an enterprise allows one bank. Times in seconds since 1970; valid while valid_from <= now < expires_at.
 
-    providers: sorted, each once. text_sha256: 32 bytes. One that breaks a bound cannot be made: `MalformedMessage`.
+    providers: sorted, each once. text_sha256, use_key_sha256: 32 bytes. reasons_key: 32 bytes, if the enterprise is one
+    of those who open reasons. One that breaks a bound cannot be made: `MalformedMessage`.
     """
 
     consent_id: ConsentId
@@ -143,6 +150,7 @@ class Consent:
     purpose: Purpose
     computation: Computation
     reasons_opened_by: ReasonsOpenedBy | None
+    reasons_key: bytes | None
     created_at: int
     valid_from: int
     expires_at: int
@@ -150,6 +158,7 @@ class Consent:
     uses_a_month: int
     result_life_days: int
     text_sha256: bytes
+    use_key_sha256: bytes
     language: Language
     rule_id: str
 
@@ -160,8 +169,12 @@ class Consent:
         self._require_times_and_uses()
         if (self.computation is Computation.SCORE_WITH_REASONS) != (self.reasons_opened_by is not None):
             raise MalformedMessage("a consent says who opens reasons if it is to a score with reasons, and only then")
-        if len(self.text_sha256) != DIGEST_BYTES:
-            raise MalformedMessage("the digest of the text of a consent is not 32 bytes")
+        if (self.reasons_opened_by in _WITH_THE_ENTERPRISE) != (self.reasons_key is not None):
+            raise MalformedMessage("a consent has a key for reasons if the enterprise opens them, and only then")
+        if self.reasons_key is not None and len(self.reasons_key) != AGREEMENT_KEY_BYTES:
+            raise MalformedMessage("the key that opens the reasons of a consent is not 32 bytes")
+        if (len(self.text_sha256), len(self.use_key_sha256)) != (DIGEST_BYTES, DIGEST_BYTES):
+            raise MalformedMessage("a digest in a consent is not 32 bytes")
         if _RULE_ID.fullmatch(self.rule_id) is None:
             raise MalformedMessage("the rule of a consent is not named as name@version")
 
@@ -186,12 +199,14 @@ class Consent:
             "previous_consent_id": self.previous_consent_id,
             "providers": list(self.providers),
             "purpose": self.purpose.value,
+            "reasons_key": None if self.reasons_key is None else self.reasons_key.hex(),
             "reasons_opened_by": None if self.reasons_opened_by is None else self.reasons_opened_by.value,
             "recipient": self.recipient,
             "result_life_days": self.result_life_days,
             "rule_id": self.rule_id,
             "signatory": self.signatory.fields(),
             "text_sha256": self.text_sha256.hex(),
+            "use_key_sha256": self.use_key_sha256.hex(),
             "uses_a_month": self.uses_a_month,
             "valid_from": self.valid_from,
             "version": self.version,
@@ -202,8 +217,8 @@ class Consent:
         """The consent that `data` stands for; raises `MalformedMessage` for all that is not one in its one form."""
         fields = parse_canonical_json(data, maximum_bytes=MAXIMUM_CONSENT_BYTES)
         require_keys(fields, _CONSENT_KEYS)
-        previous, opened_by, providers = (
-            fields[key] for key in ("previous_consent_id", "reasons_opened_by", "providers")
+        previous, opened_by, reasons_key, providers = (
+            fields[key] for key in ("previous_consent_id", "reasons_opened_by", "reasons_key", "providers")
         )
         if not isinstance(providers, list):
             raise MalformedMessage("the providers of a consent are not a list")
@@ -218,6 +233,7 @@ class Consent:
             purpose=member_of(Purpose, fields["purpose"]),
             computation=member_of(Computation, fields["computation"]),
             reasons_opened_by=None if opened_by is None else member_of(ReasonsOpenedBy, opened_by),
+            reasons_key=None if reasons_key is None else bytes_of(reasons_key),
             created_at=fields["created_at"],
             valid_from=fields["valid_from"],
             expires_at=fields["expires_at"],
@@ -225,6 +241,7 @@ class Consent:
             uses_a_month=fields["uses_a_month"],
             result_life_days=fields["result_life_days"],
             text_sha256=bytes_of(fields["text_sha256"]),
+            use_key_sha256=bytes_of(fields["use_key_sha256"]),
             language=member_of(Language, fields["language"]),
             rule_id=text_of(fields["rule_id"]),
         )
