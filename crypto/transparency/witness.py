@@ -1,95 +1,67 @@
-"""What a witness does with a log's new state: C2SP tlog-witness, `add-checkpoint`.
+"""What a witness does with a log's new state, of which it is shown every entry.
 
-    old 20852014                                     how large the log was when this witness saw it last
-    PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=     the proof of consistency, from there on
-    …
+    seen before          | | | | | | | |
+    shown                        a b c d e f      from `start` on
+    new                                  e f      appended to what was seen, they have to lead to the checkpoint's root
 
-    example.com/behind-the-sofa                      the new checkpoint, signed by the log
-    20852163
-    …
+A witness of C2SP tlog-witness is shown a proof of consistency and keeps a root. Ours are shown the entries and keep the
+tree's right edge: whoever comes to the log's root by itself has seen all that is in the log, and needs no proof of it.
+Where the entries begin does not matter as long as nothing is left out, so many requests may be under way at once.
 
-A witness keeps the last state that it cosigned, and cosigns only what extends it. What it refuses under the log's own
-signature is evidence: two states of which neither is the beginning of the other can be shown to anybody.
+What a witness refuses under the log's own signature is evidence: two states of one size with different roots can be
+shown to anybody.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from crypto.errors import MalformedMessage
-from crypto.merkle import DIGEST_BYTES
-from crypto.transparency.checkpoint import Checkpoint, number_of, signed_checkpoint
-from crypto.transparency.consistency import MAXIMUM_STEPS, check_consistency
-from crypto.transparency.errors import LogForked, OtherStateSeen
-from crypto.transparency.frontier import EMPTY_ROOT, MAXIMUM_SIZE
-from crypto.transparency.note import MAXIMUM_NOTE_BYTES, Note, NoteKey, decode_base64, encode_base64
-
-MAXIMUM_REQUEST_BYTES: Final = MAXIMUM_NOTE_BYTES + (1 << 12)
+from crypto.transparency.checkpoint import Checkpoint
+from crypto.transparency.errors import LogForked, NotConsistent, OtherStateSeen
+from crypto.transparency.frontier import Frontier
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The last state of a log that a witness has cosigned. `root`: 32 bytes."""
+class Growth:
+    """What a witness has seen after an extension. roots: of the tree after each entry that was new to it, 32 bytes."""
 
-    size: int = 0
-    root: bytes = EMPTY_ROOT
-
-
-NOTHING: Final = Seen()
-"""What a witness has seen of a log that it does not know yet."""
+    frontier: Frontier
+    roots: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddCheckpoint:
-    """What a log asks of a witness: to cosign the checkpoint in `note`; `proof`: that it extends the old state."""
+def grown(seen: Frontier, checkpoint: Checkpoint, start: int, leaves: Sequence[bytes]) -> Growth:
+    """What was seen, with the new ones among `leaves` (digests of the entries from `start` on) after it.
 
-    old_size: int
-    proof: tuple[bytes, ...]
-    note: Note
-
-    def encode(self) -> bytes:
-        """The body of the request."""
-        lines = [f"old {self.old_size}", *map(encode_base64, self.proof), "", ""]
-        return "\n".join(lines).encode() + self.note.encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> AddCheckpoint:
-        """What `encode` gave; raises `MalformedMessage`."""
-        if len(data) > MAXIMUM_REQUEST_BYTES:
-            raise MalformedMessage("a request to a witness is too long")
-        head, blank, note = data.partition(b"\n\n")
-        try:
-            first, *lines = head.decode("ascii").split("\n")
-        except UnicodeDecodeError:
-            raise MalformedMessage("a request to a witness is no text") from None
-        proof = tuple(map(decode_base64, lines))
-        if not blank or not first.startswith("old ") or len(proof) > MAXIMUM_STEPS:
-            raise MalformedMessage("a request to a witness begins with the old size and a proof")
-        if any(len(digest) != DIGEST_BYTES for digest in proof):
-            raise MalformedMessage("a proof of consistency is of digests")
-        old_size = number_of(first.removeprefix("old "), most=MAXIMUM_SIZE)
-        return cls(old_size=old_size, proof=proof, note=Note.decode(note))
-
-
-def extended(request: AddCheckpoint, seen: Seen, *, origin: str, log_keys: Collection[NoteKey]) -> Checkpoint:
-    """The state to cosign and to remember before that, if it extends what was seen.
-
-    Raises `SignatureInvalid`, `OtherStateSeen` (the log is to ask again from that size), `LogForked` and
+    The log has signed `checkpoint` (`signed_checkpoint`), which is of more entries than were seen, or of as many.
+    Raises `MalformedMessage`, `OtherStateSeen` (the log is to show itself from that size on), `LogForked` and
     `NotConsistent`. Whoever calls this compares and remembers in one step, or two requests at once roll it back.
     """
-    # (1) The log that this witness knows has signed the checkpoint.
-    checkpoint = signed_checkpoint(request.note, [key for key in log_keys if key.name == origin])
-    # (2) The same size as before has the same root: this needs no proof, and a fork shows here without any.
-    if checkpoint.size == seen.size and not hmac.compare_digest(checkpoint.root, seen.root):
+    # (1) The entries end where the checkpoint does.
+    if start + len(leaves) != checkpoint.size or checkpoint.size < seen.size:
+        raise MalformedMessage("the entries that a log shows do not end at its checkpoint")
+    # (2) They begin where what was seen ends, or before.
+    if start > seen.size:
+        raise OtherStateSeen(seen.size)
+    # (3) The same size as before has the same root.
+    if checkpoint.size == seen.size:
+        require_root(checkpoint, seen.root())
+        return Growth(seen, ())
+    # (4) What was seen, and then these entries, is the tree of the checkpoint.
+    frontier, roots = seen.copy(), []
+    for leaf in leaves[seen.size - start :]:
+        frontier.append(leaf)
+        roots.append(frontier.root())
+    if not hmac.compare_digest(roots[-1], checkpoint.root):
+        raise NotConsistent("a log is not what it was with the entries at its end that it shows")
+    return Growth(frontier, tuple(roots))
+
+
+def require_root(checkpoint: Checkpoint, root: bytes) -> None:
+    """Raise `LogForked` unless a checkpoint has the root (32 bytes) that the log was seen to have at its size."""
+    if not hmac.compare_digest(checkpoint.root, root):
         raise LogForked(
             "the log has signed two states of one size", advice="Tell the other departments, and keep both."
         )
-    # (3) It goes on from the state that was seen last.
-    if request.old_size != seen.size:
-        raise OtherStateSeen(seen.size)
-    # (4) It extends that state.
-    check_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, request.proof)
-    return checkpoint

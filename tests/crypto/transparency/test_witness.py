@@ -1,130 +1,94 @@
-"""A witness cosigns what extends the state that it saw last, and nothing else."""
+"""A witness goes on from what it has seen with what it is shown, or says that the log is not what it was."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
-
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.errors import MalformedMessage, PeerError, SignatureInvalid
+from crypto.errors import MalformedMessage, PeerError
 from crypto.merkle import leaf_digest
 from crypto.transparency.checkpoint import Checkpoint
 from crypto.transparency.errors import LogForked, NotConsistent, OtherStateSeen
-from crypto.transparency.note import KeyUse, Note, NoteKey, NoteSignature
-from crypto.transparency.tiles import TileAt, TileEdge, TreeReader
-from crypto.transparency.witness import NOTHING, AddCheckpoint, Seen, extended
+from crypto.transparency.frontier import Frontier
+from crypto.transparency.witness import Growth, grown, require_root
 
 ORIGIN = "bureau.example/log"
-PRIVATE = Ed25519PrivateKey.generate()
-KEY = NoteKey(ORIGIN, KeyUse.TEXT, PRIVATE.public_key().public_bytes_raw())
+LEAVES = [leaf_digest(b"%d" % number) for number in range(100)]
 
 
-class Log:
-    """A log as its keeper wants it: `changed` is the number of an entry that is not what it was."""
-
-    def __init__(self, changed: int | None = None) -> None:
-        leaves = [leaf_digest(b"%d changed" % n if n == changed else b"%d" % n) for n in range(100)]
-        self._tiles: dict[tuple[int, int], bytes] = {
-            (at.level, at.index): digests for at, digests in TileEdge().append(leaves).items()
-        }
-
-    def tile(self, at: TileAt) -> bytes:
-        return self._tiles[at.level, at.index][: 32 * at.width]
-
-    def seen(self, size: int) -> Seen:
-        return Seen(size, TreeReader(self, size).root())
-
-    def asks(self, old: int, new: int, *, private: Ed25519PrivateKey = PRIVATE, origin: str = ORIGIN) -> AddCheckpoint:
-        reader = TreeReader(self, new)
-        text = Checkpoint(origin, new, reader.root()).encode()
-        note = Note(text, (NoteSignature(origin, replace(KEY, name=origin).key_id, private.sign(text)),))
-        return AddCheckpoint(old_size=old, proof=reader.consistency(old) if old <= new else (), note=note)
+def tree(leaves: list[bytes]) -> Frontier:
+    frontier = Frontier()
+    frontier.extend(leaves)
+    return frontier
 
 
-LOG = Log()
+def checkpoint(leaves: list[bytes]) -> Checkpoint:
+    return Checkpoint(ORIGIN, len(leaves), tree(leaves).root())
 
 
-def judged(request: AddCheckpoint, seen: Seen) -> Checkpoint:
-    return extended(AddCheckpoint.decode(request.encode()), seen, origin=ORIGIN, log_keys=[KEY])
+def shown(seen: int, start: int, end: int, leaves: list[bytes] = LEAVES) -> Growth:
+    return grown(tree(LEAVES[:seen]), checkpoint(leaves[:end]), start, leaves[start:end])
 
 
-@pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 1), (0, 100), (1, 2), (7, 64), (64, 65), (99, 100), (50, 50)])
-def test_an_extension_is_cosigned(old: int, new: int) -> None:
-    checkpoint = judged(LOG.asks(old, new), LOG.seen(old))
-    assert (checkpoint.size, checkpoint.root) == (new, LOG.seen(new).root)
+@pytest.mark.parametrize(("seen", "start", "end"), [(0, 0, 1), (0, 0, 100), (7, 7, 64), (7, 3, 8), (64, 0, 65)])
+def test_new_entries_are_appended_to_what_was_seen_wherever_they_begin(seen: int, start: int, end: int) -> None:
+    growth = shown(seen, start, end)
+    assert (growth.frontier.size, growth.frontier.root()) == (end, tree(LEAVES[:end]).root())
+    assert growth.roots == tuple(tree(LEAVES[:size]).root() for size in range(seen + 1, end + 1))
 
 
-def test_a_witness_that_knows_nothing_begins_with_any_state() -> None:
-    assert judged(LOG.asks(0, 70), NOTHING).size == 70
+@pytest.mark.parametrize("size", [0, 1, 50])
+def test_the_same_state_again_is_no_growth(size: int) -> None:
+    assert shown(size, size, size).roots == ()
 
 
-def test_an_entry_that_was_changed_behind_a_witness_s_back_shows_in_any_later_state() -> None:
-    for changed in (0, 17, 49):
-        other = Log(changed)
-        for new in (51, 64, 100):
-            with pytest.raises(NotConsistent):
-                judged(other.asks(50, new), LOG.seen(50))
-    # What comes later than the witness has seen, it cannot know otherwise.
-    assert judged(Log(50).asks(50, 100), LOG.seen(50)).size == 100
+def test_entries_that_leave_some_out_are_asked_for_from_there() -> None:
+    with pytest.raises(OtherStateSeen) as caught:
+        shown(7, 8, 64)
+    assert caught.value.size == 7
 
 
-def test_two_states_of_one_size_are_a_fork_whatever_size_the_log_says_it_goes_on_from() -> None:
-    for old in (0, 10, 50):
-        with pytest.raises(LogForked):
-            judged(replace(Log(17).asks(50, 50), old_size=old), LOG.seen(50))
+@pytest.mark.parametrize("changed", [0, 6])
+def test_a_log_that_changed_what_was_seen_is_refused(changed: int) -> None:
+    other = [*LEAVES[:changed], leaf_digest(b"other"), *LEAVES[changed + 1 :]]
+    with pytest.raises(NotConsistent):
+        shown(7, 7, 64, other)
 
 
-def test_a_log_that_was_rolled_back_is_not_cosigned() -> None:
-    for request in (LOG.asks(50, 40), LOG.asks(40, 40), LOG.asks(0, 40), LOG.asks(40, 45)):
-        with pytest.raises((OtherStateSeen, NotConsistent)):
-            judged(request, LOG.seen(50))
+def test_an_entry_that_is_not_shown_as_it_is_in_the_log_is_refused() -> None:
+    with pytest.raises(NotConsistent):
+        grown(tree(LEAVES[:7]), checkpoint(LEAVES[:9]), 7, [LEAVES[7], leaf_digest(b"other")])
 
 
-def test_a_log_that_goes_on_from_another_state_is_told_which_was_seen() -> None:
-    for old in (0, 49, 51):
-        with pytest.raises(OtherStateSeen) as refused:
-            judged(LOG.asks(old, 60), LOG.seen(50))
-        assert refused.value.size == 50
+def test_two_states_of_one_size_are_a_fork() -> None:
+    with pytest.raises(LogForked):
+        grown(tree(LEAVES[:7]), Checkpoint(ORIGIN, 7, bytes(32)), 7, [])
+    with pytest.raises(LogForked):
+        require_root(checkpoint(LEAVES[:7]), tree(LEAVES[:6]).root())
 
 
-def test_a_state_that_the_known_log_did_not_sign_is_no_state_of_it() -> None:
-    stranger = Ed25519PrivateKey.generate()
-    for request in (LOG.asks(0, 5, private=stranger), LOG.asks(0, 5, origin="bureau.example/other")):
-        with pytest.raises(SignatureInvalid):
-            judged(request, NOTHING)
-    with pytest.raises(SignatureInvalid):
-        extended(
-            LOG.asks(0, 5, origin="bureau.example/other"),
-            NOTHING,
-            origin=ORIGIN,
-            log_keys=[KEY, replace(KEY, name="bureau.example/other")],
-        )
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        *((b"old 7\n", b"old 07\n"), (b"old 7\n", b"7\n"), (b"old 7\n", b"new 7\n"), (b"old 7\n", b"old -7\n")),
-        *((b"old 7\n", b"old 7\nYQ==\n"), (b"old 7\n", b"old 7\nno base64\n"), (b"old 7\n", b"old 7\n\n")),
-        (b"old 7\n", b"old 7\n" + b"A" * 43 + b"=\n" + (b"A" * 43 + b"=\n") * 63),
-    ],
-)
-def test_a_request_in_another_form_is_refused(old: bytes, new: bytes) -> None:
-    data = LOG.asks(7, 64).encode()
-    assert data.startswith(old)
+@pytest.mark.parametrize(("start", "end"), [(7, 63), (6, 62)])
+def test_entries_that_do_not_end_at_the_checkpoint_are_refused(start: int, end: int) -> None:
     with pytest.raises(MalformedMessage):
-        judged(AddCheckpoint.decode(data.replace(old, new, 1)), LOG.seen(7))
+        grown(tree(LEAVES[:7]), checkpoint(LEAVES[:64]), start, LEAVES[start:end])
 
 
-@given(st.binary(max_size=300), st.integers(0, 600))
-def test_only_our_errors_come_of_a_request_that_was_changed(junk: bytes, at: int) -> None:
-    data = LOG.asks(7, 64).encode()
-    changed = data[: at % len(data)] + junk + data[at % len(data) + len(junk) :]
-    with suppress(PeerError):
-        request = AddCheckpoint.decode(changed)
-        assert request.encode() == changed
-        assert extended(request, LOG.seen(7), origin=ORIGIN, log_keys=[KEY]).root == LOG.seen(64).root
+def test_a_smaller_state_is_not_taken_for_growth() -> None:
+    with pytest.raises(MalformedMessage):
+        shown(7, 0, 6)
+
+
+@given(seen=st.integers(0, 40), start=st.integers(0, 40), end=st.integers(0, 40), change=st.none() | st.integers(0, 39))
+def test_either_a_witness_has_seen_the_whole_tree_or_it_refuses(
+    seen: int, start: int, end: int, change: int | None
+) -> None:
+    leaves = list(LEAVES)
+    if change is not None:
+        leaves[change] = leaf_digest(b"other")
+    try:
+        growth = shown(seen, start, end, leaves)
+    except PeerError:
+        assert start > seen or end < max(seen, start) or (change is not None and change < seen)
+    else:
+        assert growth.frontier.root() == tree(leaves[:end]).root()
