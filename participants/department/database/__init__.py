@@ -9,6 +9,15 @@
 | `answered`       | with which set of departments an enterprise was answered to a bank, for good      |
 | `imports`        | a file of records that was taken in                                               |
 | `approvals`      | a run that the operator was asked about                                           |
+| `log_seen`       | what this department has seen of the transparency log, and cosigned last          |
+| `log_roots`      | the log's root at one of the last sizes that it had                               |
+| `log_digests`    | where a consent or a passkey stands in the log                                    |
+| `log_uses`       | where a use of a consent stands in the log: the first entry with its tag          |
+| `log_notices`    | a public document of the log: a permission, an approval, a change of a consent    |
+| `log_alarms`     | evidence that the log is not what it was                                          |
+| `consents`       | a consent that a bank handed in and that was verified                             |
+| `handed_changes` | a change of a consent that was handed to this department itself                   |
+| `data_uses`      | a use of this department's data                                                   |
 """
 
 from __future__ import annotations

@@ -67,4 +67,96 @@ imports: Final = Table(
     Column("imported_at", Seconds, nullable=False),
 )
 
+log_seen: Final = Table(
+    "log_seen",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),  # the right edge of the tree
+    Column("checkpoint", LargeBinary, nullable=False),  # signed by the log
+    Column("cosigned_at", Seconds, nullable=False),  # the latest time that a cosignature of this department has
+    Column("clock_ahead_seconds", Integer),  # of the other witnesses' clocks, when they were compared last
+)
+
+log_roots: Final = Table(
+    "log_roots",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+)
+
+log_digests: Final = Table(
+    "log_digests",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("position", BigInteger, nullable=False),  # of the first entry with it
+    sqlite_with_rowid=False,
+)
+
+log_uses: Final = Table(
+    "log_uses",
+    metadata,
+    Column("tag", LargeBinary(16), primary_key=True),
+    Column("position", BigInteger, nullable=False),  # of the first entry with it
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("seen_at", Seconds, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+log_notices: Final = Table(
+    "log_notices",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Integer, nullable=False),
+    Column("tag", LargeBinary(16), nullable=False),  # empty for kinds without one
+    Column("document", LargeBinary, nullable=False),
+    Index(None, "kind", "tag"),
+)
+
+log_alarms: Final = Table(
+    "log_alarms",
+    metadata,
+    Column("alarm_id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("raised_at", Seconds, nullable=False),
+    Column("seen", LargeBinary, nullable=False),  # the checkpoint that this department had seen
+    Column("shown", LargeBinary, nullable=False),  # the one that it was shown then
+    Column("settled_at", Seconds),
+)
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("bundle", LargeBinary, nullable=False),  # encoded, as it was verified
+    Column("kept_at", Seconds, nullable=False),
+)
+
+handed_changes: Final = Table(
+    "handed_changes",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("tag", LargeBinary(16), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("handed_at", Seconds, nullable=False),
+    Index(None, "tag"),
+)
+
+data_uses: Final = Table(
+    "data_uses",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the request
+    Column("position", BigInteger, nullable=False),  # of the request's entry in the log
+    Column("used_at", Seconds, nullable=False),
+    Column("bank", Text, nullable=False),
+    Column("model_version", String(32), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("computation", Text, nullable=False),
+    Column("consent", LargeBinary(32), nullable=False),  # its digest
+    Column("tag", LargeBinary(16), nullable=False),  # of the use
+    Column("request_id", String(32), nullable=False),
+    Index(None, "used_at"),
+    Index(None, "tag"),
+)
+
 approvals: Final = approvals_table(metadata)

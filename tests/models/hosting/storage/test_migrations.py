@@ -28,7 +28,8 @@ from models.hosting.storage.migrations import Schema
 from participants.bank.database import tables as bank
 from participants.bank.database.migrations import r0001_first_tables as of_bank
 from participants.department.database import tables as department
-from participants.department.database.migrations import r0001_first_tables as of_department
+from participants.department.database.migrations import r0001_first_tables as first_of_department
+from participants.department.database.migrations import r0002_log_view as of_department
 from participants.node_database import new_database
 from simulations.postgresql import PostgresqlServer
 
@@ -102,7 +103,7 @@ def names(database: Database) -> set[str]:
 @pytest.mark.parametrize(
     ("schema", "metadata", "revisions"),
     [
-        (new_database("sqlite:////x", Role.DEPARTMENT).schema, department.metadata, [of_department]),
+        (new_database("sqlite:////x", Role.DEPARTMENT).schema, department.metadata, [first_of_department, of_department]),
         (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, [of_bank]),
         (SCHEMA, bureau.metadata, [first_of_bureau, of_bureau]),
     ],
