@@ -13,6 +13,8 @@ LATEST_TIME: Final = (1 << 40) - 1
 """The last second since 1970 that a document can name."""
 
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-f]{2})*")
+_MODEL_VERSION: Final = re.compile(r"[0-9a-f]{32}")
+_RUN_ID: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 _Member = TypeVar("_Member", bound=StrEnum)
 
@@ -34,6 +36,25 @@ def require_number(field: str, value: object, least: int, most: int) -> None:
     # A boolean is an integer to Python and is written otherwise.
     if type(value) is not int or not least <= value <= most:
         raise MalformedMessage(f"{field} is none that it could be")
+
+
+def require_flag(value: object) -> bool:
+    """Return `value` if it is true or false; else `MalformedMessage`."""
+    if not isinstance(value, bool):
+        raise MalformedMessage("a field of a document is neither true nor false")
+    return value
+
+
+def require_model_version(text: str) -> None:
+    """Raise `MalformedMessage` unless `text` is the version of a model."""
+    if _MODEL_VERSION.fullmatch(text) is None:
+        raise MalformedMessage("a model's version is 32 lower-case hexadecimal digits")
+
+
+def require_run_id(text: str) -> None:
+    """Raise `MalformedMessage` unless `text` is the id of a run."""
+    if _RUN_ID.fullmatch(text) is None:
+        raise MalformedMessage("a run's id is 1 to 64 lower-case letters, digits and hyphens")
 
 
 def text_of(value: object) -> str:
