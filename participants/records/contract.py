@@ -8,6 +8,7 @@ A contract is a TOML file that the holder can read and edit:
     [[category]]
     name = "vat_returns"
     title = "VAT returns 增值税申报"
+    reason = "TX3"                  # the reason family of its items (models/reasons); left out: the general one
 
     [[category.item]]
     name = "taxable_sales_12m"
@@ -18,6 +19,7 @@ A contract is a TOML file that the holder can read and edit:
     description = "Sales on which VAT was declared."
     minimum = 0.0                   # numbers and integers
     allowed = ["A", "B"]            # categories; left out: any
+    reason = "TX1"                  # the item's own reason family; left out: its category's
     feature = true                  # the model uses it; false when left out
 
 The key column of every table is `enterprise_id`. Unknown keys are refused, here as in every setting.
@@ -34,6 +36,7 @@ from typing import Final, Self, TypeVar
 
 from crypto.errors import MalformedMessage
 from crypto.identifiers import ParticipantId, parse_participant_id
+from models.reasons.families import packaged_families
 from participants.errors import ContractRefused
 
 KEY_COLUMN: Final = "enterprise_id"
@@ -74,7 +77,10 @@ def _refuse(what: str) -> ContractRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One column of the holder's table. Bounds are inclusive; None is unbounded, an empty `allowed` allows all."""
+    """One column of the holder's table. Bounds are inclusive; None is unbounded, an empty `allowed` allows all.
+
+    reason: the code of its reason family; if empty, its category's.
+    """
 
     name: str
     title: str
@@ -85,6 +91,7 @@ class Item:
     minimum: float | None = None
     maximum: float | None = None
     allowed: tuple[str, ...] = ()
+    reason: str = ""
     feature: bool = False
 
     def __post_init__(self) -> None:
@@ -92,6 +99,7 @@ class Item:
             raise _refuse("an item's name is 1 to 64 letters, digits and underscores, a letter first")
         for text in (self.title, self.unit, self.description, *self.allowed):
             _check_text(text, f"item {self.name}")
+        _check_reason(self.reason, f"item {self.name}")
         numeric = self.type in {ItemType.NUMBER, ItemType.INTEGER}
         if not numeric and (self.minimum is not None or self.maximum is not None):
             raise _refuse(f"item {self.name} has bounds and is not numeric")
@@ -107,16 +115,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Category:
-    """Items that belong together."""
+    """Items that belong together. reason: the code of their reason family, for items that have none of their own."""
 
     name: str
     title: str
     items: tuple[Item, ...]
+    reason: str = ""
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
             raise _refuse("a category's name is 1 to 64 letters, digits and underscores, a letter first")
         _check_text(self.title, f"category {self.name}")
+        _check_reason(self.reason, f"category {self.name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +160,15 @@ class DataContract:
         """The items that the model uses, in the contract's order."""
         return tuple(item for item in self.items if item.feature)
 
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        """The code of the reason family of each item, by its name; the general one where none is named."""
+        return {
+            item.name: item.reason or category.reason or packaged_families().general
+            for category in self.categories
+            for item in category.items
+        }
+
     def item(self, name: str) -> Item:
         """Return the item of this name; `ContractRefused` when there is none."""
         for item in self.items:
@@ -172,6 +191,8 @@ class DataContract:
         lines = [f"holder = {_quoted(self.holder)}", f"title = {_quoted(self.title)}"]
         for category in self.categories:
             lines += ["", "[[category]]", f"name = {_quoted(category.name)}", f"title = {_quoted(category.title)}"]
+            if category.reason:
+                lines.append(f"reason = {_quoted(category.reason)}")
             for item in category.items:
                 lines += ["", "[[category.item]]", *_item_lines(item)]
         return "\n".join(lines) + "\n"
@@ -224,6 +245,11 @@ def _check_text(text: str, where: str) -> None:
         raise _refuse(f"{where} has a text that is not printable or longer than {_TEXT_LIMIT} characters")
 
 
+def _check_reason(code: str, where: str) -> None:
+    if code and code not in packaged_families():
+        raise _refuse(f"{where} names a reason family that is not in the list")
+
+
 def _check_distinct(names: list[str], what: str) -> None:
     seen: set[str] = set()
     for name in names:
@@ -249,6 +275,8 @@ def _item_lines(item: Item) -> list[str]:
         lines.append(f"maximum = {float(item.maximum)!r}")
     if item.allowed:
         lines.append(f"allowed = [{', '.join(_quoted(value) for value in item.allowed)}]")
+    if item.reason:
+        lines.append(f"reason = {_quoted(item.reason)}")
     if item.feature:
         lines.append("feature = true")
     return lines
@@ -315,6 +343,7 @@ def _category(table: _Table) -> Category:
     category = Category(
         name=table.text("name"),
         title=table.text("title"),
+        reason=table.text("reason", ""),
         items=tuple(_item(_Table(entry, "an item")) for entry in table.tables("item")),
     )
     table.finish()
@@ -332,6 +361,7 @@ def _item(table: _Table) -> Item:
         minimum=table.number("minimum"),
         maximum=table.number("maximum"),
         allowed=table.texts("allowed"),
+        reason=table.text("reason", ""),
         feature=table.flag("feature"),
     )
     table.finish()

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from crypto.errors import YurongError
 from crypto.identifiers import ParticipantId
+from models.reasons.families import packaged_families
 from participants.errors import ContractRefused
 from participants.records.contract import Category, DataContract, Item, ItemType, UpdateFrequency
 
@@ -59,6 +61,9 @@ def test_a_contract_is_read_with_its_types_and_bounds() -> None:
         ("minimum = 0", "minimum = 5\nmaximum = 4", "minimum above"),
         ("minimum = 0", 'allowed = ["A"]', "not a category"),
         ("minimum = 0", "colour = 1", "unknown key 'colour'"),
+        ("minimum = 0", 'reason = "ZZ9"', "item sales names a reason family"),
+        ("minimum = 0", "reason = 1", "no text 'reason'"),
+        ('title = "VAT 增值税"', 'title = "VAT"\nreason = "vat"', "category vat names a reason family"),
         ("feature = true", 'feature = "yes"', "neither true nor false"),
         ('allowed = ["A", "B"]', 'allowed = ["A", "A"]', "repeats"),
         ('allowed = ["A", "B"]', "allowed = [1]", "list of texts"),
@@ -77,10 +82,27 @@ def test_a_contract_that_is_wrong_is_refused_with_the_place(old: str, new: str, 
     assert "\n" not in caught.value.message
 
 
+def test_an_item_is_of_its_own_reason_family_or_of_its_categorys_or_of_the_general_one() -> None:
+    assert DataContract.from_toml(GOOD).reasons == {"sales": "GE1", "grade": "GE1"}
+    own = GOOD.replace("minimum = 0", 'reason = "TX1"')
+    assert DataContract.from_toml(own).reasons == {"sales": "TX1", "grade": "GE1"}
+    both = own.replace('title = "VAT 增值税"', 'title = "VAT 增值税"\nreason = "TX3"')
+    contract = DataContract.from_toml(both)
+    assert contract.reasons == {"sales": "TX1", "grade": "TX3"}
+    assert contract.with_features(frozenset({"grade"})).reasons == contract.reasons
+
+
+def test_the_families_in_the_documentation_are_those_of_the_list() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "data-contract.md").read_text(encoding="utf-8")
+    rows = [f"| `{family.code}` | {family.en} | {family.zh} |" for family in packaged_families().families]
+    assert [line for line in page.splitlines() if re.match(r"\| `[A-Z]{2}\d` \|", line)] == rows
+
+
 def test_the_contract_in_the_documentation_is_one() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "data-contract.md").read_text(encoding="utf-8")
     contract = DataContract.from_toml(page.split("```toml\n")[1].split("```")[0])
     assert [item.name for item in contract.features] == ["late_filings_24m", "tax_credit_rating"]
+    assert set(contract.reasons.values()) == {"TX1"}
 
 
 def test_free_text_cannot_be_a_feature() -> None:
@@ -95,6 +117,7 @@ def test_a_contract_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
             DataContract.read(tmp_path / name)
 
 
+reasons = st.sampled_from(["", *(family.code for family in packaged_families().families)])
 printable = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=20)
 numbers = st.none() | st.floats(-1e12, 1e12)
 
@@ -114,6 +137,7 @@ def items(draw: st.DrawFn, name: str) -> Item:
         minimum=low if numeric and draw(st.booleans()) else None,
         maximum=high if numeric and draw(st.booleans()) else None,
         allowed=tuple(draw(st.sets(printable.filter(bool), max_size=3))) if kind is ItemType.CATEGORY else (),
+        reason=draw(reasons),
         feature=kind is not ItemType.TEXT and draw(st.booleans()),
     )
 
@@ -121,7 +145,7 @@ def items(draw: st.DrawFn, name: str) -> Item:
 @given(st.data())
 def test_every_contract_survives_its_toml(data: st.DataObject) -> None:
     made = tuple(data.draw(items(f"item{index}")) for index in range(data.draw(st.integers(0, 4))))
-    category = Category(name="all", title=data.draw(printable), items=made)
+    category = Category(name="all", title=data.draw(printable), items=made, reason=data.draw(reasons))
     contract = DataContract(holder=ParticipantId("tax"), title=data.draw(printable), categories=(category,))
     assert DataContract.from_toml(contract.to_toml()) == contract
 
