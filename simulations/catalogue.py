@@ -3,9 +3,10 @@
 The directory is the file `catalogue.csv` beside this module, one row an item, with the columns
 
     department, department_title, department_title_zh, category, category_title, category_title_zh,
-    item, title, title_zh, type, unit, values, update_frequency, description
+    item, title, title_zh, type, unit, values, update_frequency, description, reason
 
 `values` lists a category's values, separated by `|`, where there are few. Units: `CNY 10k` is ten thousand yuan (万元).
+`reason` is the code of the item's reason family (`models/reasons/families.toml`).
 The numbers are those of Chongqing's platform; the items are ours.
 """
 
@@ -38,6 +39,7 @@ COLUMNS: Final = (
     "values",
     "update_frequency",
     "description",
+    "reason",
 )
 _Row = Mapping[str, str]
 
@@ -98,15 +100,17 @@ def _department(rows: Sequence[_Row]) -> DataContract:
 
 
 def _category(rows: Sequence[_Row]) -> Category:
-    first = rows[0]
+    first, reasons = rows[0], [row["reason"] for row in rows]
+    most = max(reasons, key=reasons.count)  # said once, for the whole category
     return Category(
         name=first["category"],
         title=f"{first['category_title']} {first['category_title_zh']}",
-        items=tuple(_item(row) for row in rows),
+        items=tuple(_item(row, reason="" if row["reason"] == most else row["reason"]) for row in rows),
+        reason=most,
     )
 
 
-def _item(row: _Row) -> Item:
+def _item(row: _Row, *, reason: str) -> Item:
     return Item(
         name=row["item"],
         title=f"{row['title']} {row['title_zh']}",
@@ -115,4 +119,5 @@ def _item(row: _Row) -> Item:
         update_frequency=UpdateFrequency(row["update_frequency"]),
         description=row["description"],
         allowed=tuple(row["values"].split("|")) if row["values"] else (),
+        reason=reason,
     )

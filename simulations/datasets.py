@@ -113,6 +113,16 @@ def _with_holdout(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.Series("holdout", flags), pl.lit(1.0).alias("weight"))
 
 
+_REASONS: Final = {
+    "market-regulation": "RG1",
+    "human-resources": "SS2",
+    "guarantee-office": "LN1",
+    "repayment-status": "LN2",
+    "bills": "LN1",
+    "payments": "LN2",
+}
+"""The reason family of a department's features; of the others', the general one."""
+
 _Departments = Mapping[str, tuple[str, Sequence[Item]]]
 _Clients = Mapping[str, tuple[str, npt.NDArray[np.bool_]]]
 
@@ -150,7 +160,8 @@ def _federation(
 
 
 def _contract(identifier: str, heading: str, items: Sequence[Item]) -> DataContract:
-    categories = (Category(name="records", title=heading, items=tuple(items)),) if items else ()
+    records = Category(name="records", title=heading, items=tuple(items), reason=_REASONS.get(identifier, ""))
+    categories = (records,) if items else ()
     return DataContract(holder=ParticipantId(identifier), title=heading, categories=categories)
 
 

@@ -90,7 +90,10 @@ class RunSummary:
 
 
 def features_digest(features: Sequence[Item]) -> bytes:
-    """SHA-256 of the features that an operator is shown: a run that was approved may use these and no others."""
+    """SHA-256 of the features that an operator is shown: a run that was approved may use these and no others.
+
+    Not of their reason families, which change nothing of a run but a list of codes in its model's manifest.
+    """
     return hashlib.sha256(repr([(item.name, item.title, item.type.value) for item in features]).encode()).digest()
 
 

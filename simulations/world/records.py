@@ -31,7 +31,7 @@ import polars as pl
 from scipy.special import ndtri
 
 from crypto.identifiers import ParticipantId
-from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, UpdateFrequency
+from participants.records.contract import KEY_COLUMN, DataContract, Item, UpdateFrequency
 from simulations.catalogue import load_catalogue
 from simulations.errors import CatalogueUnusable
 from simulations.federation_data import DepartmentData
@@ -143,11 +143,7 @@ def _bounds(item: Item, shape: str) -> tuple[float | None, float | None]:
 def _contract(full: DataContract, used: dict[str, Item]) -> DataContract:
     """Return the department's contract for the items in use alone."""
     categories = [
-        Category(
-            name=category.name,
-            title=category.title,
-            items=tuple(used[item.name] for item in category.items if item.name in used),
-        )
+        replace(category, items=tuple(used[item.name] for item in category.items if item.name in used))
         for category in full.categories
     ]
     return replace(full, categories=tuple(category for category in categories if category.items))

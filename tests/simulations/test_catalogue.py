@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from crypto.identifiers import ParticipantId
+from models.reasons.families import packaged_families
 from participants.records.contract import DataContract, ItemType
 from simulations.catalogue import CATALOGUE_FILE, COLUMNS, load_catalogue
 from simulations.errors import CatalogueUnusable
@@ -24,6 +25,15 @@ def test_every_item_has_titles_in_both_languages_a_unit_where_it_has_one_and_a_d
             assert re.search("[\u4e00-\u9fff]", item.title), item.name
             assert len(item.description) > 20, item.name
             assert bool(item.unit) == (item.type in {ItemType.NUMBER, ItemType.INTEGER}), item.name
+
+
+def test_items_are_of_the_reason_families_of_the_list_and_few_of_them_of_the_general_one() -> None:
+    codes = Counter(code for contract in load_catalogue().departments for code in contract.reasons.values())
+    assert codes.keys() <= packaged_families().places.keys()
+    assert codes.keys() >= packaged_families().places.keys() - {packaged_families().general}
+    assert codes[packaged_families().general] < 50
+    reasons = load_catalogue().department(ParticipantId("human-resources")).reasons
+    assert (reasons["insured_employees"], reasons["months_in_arrears_12m"]) == ("SS2", "SS1")
 
 
 def test_no_name_is_filler_and_no_title_is_there_twice_in_a_department() -> None:
@@ -54,6 +64,7 @@ def test_a_department_is_found_by_its_id() -> None:
         (",on_change,", ",sometimes,", "department"),
         ("enterprise_name,", "enterprise name,", "department"),
         ("enterprise_name,Enterprise name,", "enterprise_name,", "fields"),
+        (",RG1", ",ZZ9", "department"),
     ],
 )
 def test_a_catalogue_that_is_not_well_formed_is_refused(tmp_path: Path, old: str, new: str, what: str) -> None:

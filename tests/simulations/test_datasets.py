@@ -58,6 +58,12 @@ def test_the_uci_card_holders_become_four_departments_and_two_banks() -> None:
     assert [one.table.width - 1 for one in data.departments] == [5, 6, 6, 6]
     assert all(one.table.height == 30_000 for one in data.departments)
     assert [bank.contract.features for bank in data.banks] == [(), ()]
+    assert [sorted(set(one.contract.reasons.values())) for one in data.departments] == [
+        ["GE1"],
+        ["LN2"],
+        ["LN1"],
+        ["LN2"],
+    ]
     assert books(data)["default"].sum() == 6_636
 
 

@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from models.enterprise_id import valid_enterprise_ids
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
+from crypto.identifiers import ParticipantId
 from participants.records.contract import ItemType, UpdateFrequency
 from simulations.errors import WorldRefused
 from simulations.federation_data import FederationData
@@ -120,6 +121,12 @@ def test_no_department_holds_every_enterprise(world: FederationData) -> None:
     for department in world.departments:
         assert 0.70 < department.table.height / 12_000 < 0.98
         assert 4 <= len(department.contract.features) <= 7
+
+
+def test_features_of_departments_are_of_the_reason_families_of_the_catalogue(world: FederationData) -> None:
+    reasons = {one.participant_id: one.contract.reasons for one in world.departments}
+    assert set(reasons[ParticipantId("tax")].values()) == {"TX1", "TX2", "TX3"}
+    assert reasons[ParticipantId("human-resources")]["months_in_arrears_12m"] == "SS1"
 
 
 def test_features_are_skewed_correlated_and_incomplete(world: FederationData) -> None:

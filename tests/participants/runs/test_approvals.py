@@ -25,6 +25,7 @@ from participants.records.records import Records
 from participants.runs.approval_policy import POLICY_FILE, ApprovalPolicy, approve_everything, write_template
 from participants.runs.approvals import MAXIMUM_PENDING, POLICY, Approvals
 from participants.runs.run_store import RunStore
+from participants.runs.run_summary import features_digest
 
 DAY = 86_400.0
 PLAN = RunPlan(
@@ -458,3 +459,9 @@ def test_a_node_makes_no_block_of_other_features_than_were_approved(
 )
 def test_an_attempt_is_read_off_a_runs_id(run_id: str, parts: tuple[RunId, int]) -> None:
     assert attempt_of(run_id) == parts
+
+
+def test_reason_families_are_no_part_of_what_an_approval_covers() -> None:
+    """Or every approval of before a contract named them would have to be given again."""
+    item = Item(name="late", title="Late filings", type=ItemType.NUMBER, feature=True)
+    assert features_digest([item]) == features_digest([replace(item, reason="TX1")])
