@@ -16,10 +16,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from crypto.identifiers import ParticipantId
 from models.enterprise_id import valid_enterprise_ids
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
-from crypto.identifiers import ParticipantId
 from participants.records.contract import ItemType, UpdateFrequency
 from simulations.errors import WorldRefused
 from simulations.federation_data import FederationData
