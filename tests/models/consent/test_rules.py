@@ -9,46 +9,31 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from crypto.identifiers import ConsentId, EnterpriseId, ParticipantId
 from models.consent import rules as module
 from models.consent.errors import BeyondFairUse, FairUseTableInvalid
 from models.consent.rules import FairUseRules, Rule, packaged_rules, parse_rules, require_within_rules
 from models.wire.consent import (
     Computation,
     Consent,
-    Language,
     Purpose,
     ReasonsOpenedBy,
-    Signatory,
-    SignatoryRole,
 )
+from simulations.enterprise.drawn_consent import CREATED, drawn_consent
 
 DAY = 86_400
 TABLE = Path(module.__file__).with_name("fair_use.toml").read_text(encoding="utf-8")
-CREATED = 1_800_000_000
 
 
 def consent_at(rule: Rule, purpose: Purpose, computation: Computation) -> Consent:
     """A consent to all that `rule` allows."""
-    return Consent(
-        consent_id=ConsentId("0a" * 16),
-        version=1,
-        previous_consent_id=None,
-        enterprise_id=EnterpriseId("91509900MA0000007U"),
-        signatory=Signatory(name="王小明", role=SignatoryRole.SOLE_PROPRIETOR, credential_id=b"c" * 16),
-        recipient=ParticipantId("bank"),
-        providers=(ParticipantId("court"), ParticipantId("customs"), ParticipantId("tax")),
+    return drawn_consent(
         purpose=purpose,
         computation=computation,
         reasons_opened_by=ReasonsOpenedBy.BANK if computation is Computation.SCORE_WITH_REASONS else None,
-        created_at=CREATED,
-        valid_from=CREATED,
         expires_at=CREATED + rule.life_days * DAY,
         maximum_uses=rule.maximum_uses,
         uses_a_month=rule.uses_a_month,
         result_life_days=rule.result_life_days,
-        text_sha256=b"t" * 32,
-        language=Language.CHINESE,
         rule_id=rule.rule_id,
     )
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.errors import ProtocolStateError
-from crypto.identifiers import ConsentId, EnterpriseId, ParticipantId
 from models.consent.errors import ConsentRefused, ImpossibleChange
 from models.consent.states import (
     CLOCK_TOLERANCE_SECONDS,
@@ -17,31 +16,11 @@ from models.consent.states import (
     require_possible,
     state_of,
 )
-from models.wire.consent import Computation, Consent, Language, Purpose, Signatory, SignatoryRole
 from models.wire.consent_change import ConsentChange, Reason, What
+from simulations.enterprise.drawn_consent import CREATED, drawn_consent
 
-CREATED, FROM, END = 1_800_000_000, 1_800_001_000, 1_800_009_000
-CONSENT = Consent(
-    consent_id=ConsentId("0a" * 16),
-    version=1,
-    previous_consent_id=None,
-    enterprise_id=EnterpriseId("91509900MA0000007U"),
-    signatory=Signatory(name="王小明", role=SignatoryRole.SOLE_PROPRIETOR, credential_id=b"c" * 16),
-    recipient=ParticipantId("bank"),
-    providers=(ParticipantId("court"), ParticipantId("customs"), ParticipantId("tax")),
-    purpose=Purpose.MONITORING,
-    computation=Computation.SCORE,
-    reasons_opened_by=None,
-    created_at=CREATED,
-    valid_from=FROM,
-    expires_at=END,
-    maximum_uses=3,
-    uses_a_month=2,
-    result_life_days=31,
-    text_sha256=b"t" * 32,
-    language=Language.CHINESE,
-    rule_id="monitoring@1",
-)
+FROM, END = CREATED + 1_000, CREATED + 9_000
+CONSENT = drawn_consent(created_at=CREATED, valid_from=FROM, expires_at=END)
 PENDING, ACTIVE, PAUSED, REVOKED, EXPIRED, REJECTED = ConsentState
 BEFORE, DURING = CREATED + 500, FROM + 500
 

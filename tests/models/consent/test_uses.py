@@ -7,33 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.identifiers import ConsentId, EnterpriseId, ParticipantId
 from models.consent.errors import NoUseLeft
 from models.consent.uses import MONTH_SECONDS, UsesLeft, require_use_left, uses_left
-from models.wire.consent import Computation, Consent, Language, Purpose, Signatory, SignatoryRole
+from simulations.enterprise.drawn_consent import CREATED, drawn_consent
 
-NOW = 1_800_000_000
-CONSENT = Consent(
-    consent_id=ConsentId("0a" * 16),
-    version=1,
-    previous_consent_id=None,
-    enterprise_id=EnterpriseId("91509900MA0000007U"),
-    signatory=Signatory(name="王小明", role=SignatoryRole.SOLE_PROPRIETOR, credential_id=b"c" * 16),
-    recipient=ParticipantId("bank"),
-    providers=(ParticipantId("court"), ParticipantId("customs"), ParticipantId("tax")),
-    purpose=Purpose.MONITORING,
-    computation=Computation.SCORE,
-    reasons_opened_by=None,
-    created_at=NOW - 10**7,
-    valid_from=NOW - 10**7,
-    expires_at=NOW + 10**7,
-    maximum_uses=4,
-    uses_a_month=2,
-    result_life_days=31,
-    text_sha256=b"t" * 32,
-    language=Language.CHINESE,
-    rule_id="monitoring@1",
-)
+NOW = CREATED
+CONSENT = drawn_consent(created_at=NOW - 10**7, valid_from=NOW - 10**7, expires_at=NOW + 10**7)
 LONG_AGO = NOW - 2 * MONTH_SECONDS
 
 

@@ -39,6 +39,7 @@ CONSENT = Consent(
     purpose=Purpose.APPLICATION,
     computation=Computation.SCORE_WITH_REASONS,
     reasons_opened_by=ReasonsOpenedBy.BOTH,
+    reasons_key=b"r" * 32,
     created_at=CREATED,
     valid_from=CREATED + 10,
     expires_at=CREATED + 86_400,
@@ -46,6 +47,7 @@ CONSENT = Consent(
     uses_a_month=2,
     result_life_days=31,
     text_sha256=b"t" * 32,
+    use_key_sha256=b"u" * 32,
     language=Language.CHINESE,
     rule_id="application@1",
 )
@@ -53,12 +55,15 @@ DOCUMENT = (
     '{"computation":"score-with-reasons","consent_id":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","created_at":1800000000,'
     '"enterprise_id":"91509900MA0000007U","expires_at":1800086400,"language":"zh-CN","maximum_uses":3,'
     '"previous_consent_id":"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b","providers":["court","customs","tax"],'
-    '"purpose":"application","reasons_opened_by":"both","recipient":"bank-of-jiangbei","result_life_days":31,'
+    '"purpose":"application","reasons_key":"7272727272727272727272727272727272727272727272727272727272727272",'
+    '"reasons_opened_by":"both","recipient":"bank-of-jiangbei","result_life_days":31,'
     '"rule_id":"application@1","signatory":{"credential_id":"63636363636363636363636363636363","name":"王小明",'
     '"role":"legal-representative"},"text_sha256":"7474747474747474747474747474747474747474747474747474747474747474",'
+    '"use_key_sha256":"7575757575757575757575757575757575757575757575757575757575757575",'
     '"uses_a_month":2,"valid_from":1800000010,"version":2}'
 ).encode()
 
+WITH_THE_ENTERPRISE = {ReasonsOpenedBy.ENTERPRISE, ReasonsOpenedBy.BOTH}
 names = st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True).map(ParticipantId)
 ids = st.from_regex(r"[0-9a-f]{32}", fullmatch=True).map(ConsentId)
 
@@ -72,6 +77,7 @@ def consents(draw: st.DrawFn) -> Consent:
     times = sorted(draw(st.tuples(*[st.integers(0, LATEST_TIME - 1)] * 3)))
     computation = draw(st.sampled_from(Computation))
     with_reasons = computation is Computation.SCORE_WITH_REASONS
+    opened_by = draw(st.sampled_from(ReasonsOpenedBy)) if with_reasons else None
     uses = draw(st.integers(1, MOST_USES))
     return Consent(
         consent_id=consent_id,
@@ -87,7 +93,8 @@ def consents(draw: st.DrawFn) -> Consent:
         providers=tuple(sorted(members[1:])),
         purpose=draw(st.sampled_from(Purpose)),
         computation=computation,
-        reasons_opened_by=draw(st.sampled_from(ReasonsOpenedBy)) if with_reasons else None,
+        reasons_opened_by=opened_by,
+        reasons_key=draw(st.binary(min_size=32, max_size=32)) if opened_by in WITH_THE_ENTERPRISE else None,
         created_at=times[0],
         valid_from=times[1],
         expires_at=times[2] + 1,
@@ -95,6 +102,7 @@ def consents(draw: st.DrawFn) -> Consent:
         uses_a_month=draw(st.integers(1, uses)),
         result_life_days=draw(st.integers(1, LONGEST_RESULT_LIFE_DAYS)),
         text_sha256=draw(st.binary(min_size=32, max_size=32)),
+        use_key_sha256=draw(st.binary(min_size=32, max_size=32)),
         language=draw(st.sampled_from(Language)),
         rule_id=draw(st.from_regex(r"[a-z0-9-]{1,60}@[1-9][0-9]{0,5}", fullmatch=True)),
     )
@@ -125,7 +133,8 @@ OTHERS: dict[str, Any] = {
     "providers": (*CONSENT.providers, ParticipantId("water")),
     "purpose": Purpose.MONITORING,
     "computation": Computation.SCORE,
-    "reasons_opened_by": ReasonsOpenedBy.BANK,
+    "reasons_opened_by": ReasonsOpenedBy.ENTERPRISE,
+    "reasons_key": b"s" * 32,
     "created_at": CREATED + 1,
     "valid_from": CREATED + 11,
     "expires_at": CREATED + 86_401,
@@ -133,6 +142,7 @@ OTHERS: dict[str, Any] = {
     "uses_a_month": 1,
     "result_life_days": 30,
     "text_sha256": b"u" * 32,
+    "use_key_sha256": b"v" * 32,
     "language": Language.ENGLISH,
     "rule_id": "application@2",
 }
@@ -142,7 +152,7 @@ OTHERS: dict[str, Any] = {
 def test_every_field_altered_gives_another_digest(field: str) -> None:
     changes = {field: OTHERS[field]}
     if field == "computation":
-        changes["reasons_opened_by"] = None
+        changes |= {"reasons_opened_by": None, "reasons_key": None}
     assert replace(CONSENT, **changes).digest() != CONSENT.digest()
 
 
@@ -158,6 +168,8 @@ def test_every_field_of_the_signatory_altered_gives_another_digest(change: dict[
 
 MANY = [f"d{number:03d}" for number in range(257)]
 WITHIN: list[dict[str, Any]] = [
+    {"reasons_opened_by": "enterprise"},
+    {"reasons_opened_by": "bank", "reasons_key": None},
     {"version": 1, "previous_consent_id": None},
     {"version": LATEST_VERSION},
     {"providers": MANY[:3]},
@@ -205,6 +217,9 @@ BEYOND: list[dict[str, Any]] = [
     {"computation": "raw"},
     {"reasons_opened_by": None},
     {"reasons_opened_by": "bureau"},
+    {"reasons_opened_by": "bank"},
+    {"reasons_key": None},
+    {"reasons_key": "72" * 31},
     {"created_at": -1},
     {"created_at": CREATED + 11},
     {"valid_from": CREATED - 1},
@@ -220,6 +235,8 @@ BEYOND: list[dict[str, Any]] = [
     {"result_life_days": LONGEST_RESULT_LIFE_DAYS + 1},
     {"text_sha256": "74" * 31},
     {"text_sha256": "7" * 63},
+    {"use_key_sha256": "75" * 33},
+    {"use_key_sha256": None},
     {"text_sha256": "7G" * 32},
     {"text_sha256": "AA" * 32},
     {"language": "zh"},
