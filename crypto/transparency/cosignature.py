@@ -43,6 +43,16 @@ def cosigned_at(note: Note, key: NoteKey) -> int | None:
     return latest
 
 
+def times_of_cosigning(note: Note, witnesses: Collection[NoteKey]) -> dict[str, int]:
+    """When each of these witnesses cosigned, by name, if it did. Raises `SignatureInvalid` for a wrong line."""
+    found = ((key.name, cosigned_at(note, key)) for key in witnesses)
+    times: dict[str, int] = {}
+    for name, at in found:
+        if at is not None:
+            times[name] = max(at, times.get(name, at))
+    return times
+
+
 def require_quorum(note: Note, witnesses: Collection[NoteKey], quorum: int) -> tuple[str, ...]:
     """The names of the witnesses that cosigned, sorted; raises `TooFewWitnesses` below `quorum`, `SignatureInvalid`.
 
@@ -50,7 +60,7 @@ def require_quorum(note: Note, witnesses: Collection[NoteKey], quorum: int) -> t
     """
     if quorum < 1:
         raise MalformedMessage("a quorum is one witness at least")
-    names = {key.name for key in witnesses if cosigned_at(note, key) is not None}
+    names = times_of_cosigning(note, witnesses).keys()
     if len(names) < quorum:
         raise TooFewWitnesses(
             f"{len(names)} witnesses have cosigned the log where {quorum} are asked for",

@@ -1,8 +1,8 @@
 """How a consent comes to those who are to heed it, and a change of it: `docs/protocols.md`, "Consent".
 
-bank   -> bureau  ConsentDeposit    two entries for the log, and the consent sealed to each department    reply Deposited
-bureau -> dept.   SealedConsent     this department's box                                                 reply Kept
-anyone -> bureau  SignedChange      a change of a consent, which needs no seal                            reply Deposited
+bank   -> bureau  ConsentDeposit    two entries for the log, the consent sealed to each department    reply Deposited
+bureau -> dept.   SealedConsent     this department's box                                             reply Kept
+bank   -> bureau  SignedChange      a change of a consent, which needs no seal                        reply Deposited
 
 The bureau learns that a bank was given a consent, and for how many departments.
 """

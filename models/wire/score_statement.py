@@ -3,11 +3,17 @@
 An RFC 8785 document (`crypto.documents`), so that one signature holds for all departments:
 
     {"bank": ..., "bank_serial": of the bank's document in force, "boxes": root of the hash tree over the boxes,
-     "departments": S as bits, "expires_at": seconds since 1970, "key_fingerprint": of the Paillier key,
-     "model_version": ..., "request_id": 32 hexadecimal digits, "serials": of the documents of S}
+     "computation": of the consent's, "departments": S as bits, "expires_at": seconds since 1970,
+     "follows": digest of the first request under this id, or empty, "key_fingerprint": of the Paillier key,
+     "model_version": ..., "purpose": of the consent's, "request_id": 32 hexadecimal digits,
+     "serials": of the documents of S, "use_tag": what the log's entry is found by}
 
 S is a number in hexadecimal digits: bit i, counted from the lowest, stands for the department of place i among all
 departments of the model, sorted. Serials and boxes are in the order of S.
+
+Under which consent a bank asks is in the boxes (`Question`): the bureau sees the purpose, and not the enterprise.
+A request that is made anew, for another S, is the same use of the consent: it has the same id and tag, and says which
+was the first.
 """
 
 from __future__ import annotations
@@ -21,10 +27,14 @@ from typing import Final
 
 from crypto.documents import JsonObject, sign_document, split_document
 from crypto.errors import MalformedMessage, PeerError
-from crypto.identifiers import ModelVersion, ParticipantId, RequestId, parse_participant_id
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId, parse_participant_id
 from crypto.identity import MAXIMUM_SERIAL, Identity, PublicIdentity
 from crypto.labels import Label, labelled
-from crypto.merkle import MerkleTree, leaf_digest, root_of_path
+from crypto.merkle import DIGEST_BYTES, MerkleTree, leaf_digest, root_of_path
+from models.enterprise_id import parse_enterprise_id
+from models.wire.consent import Computation, Purpose
+from models.wire.document_fields import member_of
+from models.wire.log_entry import EntryKind, LogEntry
 
 MAXIMUM_LIFETIME_SECONDS: Final = 300
 """No request is valid for longer."""
@@ -39,25 +49,33 @@ _FIELDS: Final = frozenset(
         "bank",
         "bank_serial",
         "boxes",
+        "computation",
         "departments",
         "expires_at",
+        "follows",
         "key_fingerprint",
         "model_version",
+        "purpose",
         "request_id",
         "serials",
+        "use_tag",
     }
 )
 _HALF_DIGEST: Final = re.compile(r"[0-9a-f]{32}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_NO_DIGEST: Final = re.compile(r"(?:[0-9a-f]{64})?")
 _BITS: Final = re.compile(rf"[1-9a-f][0-9a-f]{{0,{MAXIMUM_DEPARTMENTS // 4 - 1}}}")
 _LATEST_EXPIRY: Final = 1 << 40
+_ID_CHARACTERS: Final = 18
+_USE_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreStatement:
     """What a bank signs.
 
-    bits: S, see above. serials: of the documents of S. boxes: the root of the tree over the sealed ids.
+    bits: S, see above. serials: of the documents of S. boxes: the root of the tree over the sealed questions.
+    use_tag: 16 bytes. follows: 32 bytes, or none.
     """
 
     request_id: RequestId
@@ -69,6 +87,10 @@ class ScoreStatement:
     bits: int
     serials: tuple[int, ...]
     boxes: bytes
+    purpose: Purpose
+    computation: Computation
+    use_tag: bytes
+    follows: bytes = b""
 
     def sign(self, identity: Identity) -> bytes:
         """The signed document."""
@@ -80,13 +102,21 @@ class ScoreStatement:
             "bank": self.bank,
             "bank_serial": self.bank_serial,
             "boxes": self.boxes.hex(),
+            "computation": self.computation.value,
             "departments": f"{self.bits:x}",
             "expires_at": self.expires_at,
+            "follows": self.follows.hex(),
             "key_fingerprint": self.key_fingerprint.hex(),
             "model_version": self.model_version,
+            "purpose": self.purpose.value,
             "request_id": self.request_id,
             "serials": list(self.serials),
+            "use_tag": self.use_tag.hex(),
         }
+
+    def entry(self, document: bytes) -> LogEntry:
+        """The log's entry for this statement, signed as `document`."""
+        return LogEntry(kind=EntryKind.REQUEST, digest=request_digest(document), tag=self.use_tag)
 
     @classmethod
     def verify(cls, document: bytes, bank: PublicIdentity) -> ScoreStatement:
@@ -130,6 +160,37 @@ class SignedStatement:
         return self.claimed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Question:
+    """What is sealed to each department: whom a bank asks about, under which consent, and the use's number.
+
+    enterprise id, 18 characters ‖ digest of the consent, 32 bytes ‖ number, 4 bytes big-endian
+    """
+
+    enterprise_id: EnterpriseId
+    consent: bytes
+    use: int
+
+    def __repr__(self) -> str:
+        return "<Question: about somebody>"
+
+    def encode(self) -> bytes:
+        """The plaintext of a box."""
+        return self.enterprise_id.encode("ascii") + self.consent + self.use.to_bytes(_USE_BYTES, "big")
+
+    @classmethod
+    def decode(cls, data: bytes) -> Question:
+        """What `encode` gave; raises `MalformedMessage` and `InvalidEnterpriseId`."""
+        if len(data) != _ID_CHARACTERS + DIGEST_BYTES + _USE_BYTES:
+            raise MalformedMessage("a sealed question is not of its length")
+        name, rest = data[:_ID_CHARACTERS], data[_ID_CHARACTERS:]
+        try:
+            enterprise_id = parse_enterprise_id(name.decode("ascii"))
+        except UnicodeDecodeError:
+            raise MalformedMessage("a sealed enterprise id is no text") from None
+        return cls(enterprise_id=enterprise_id, consent=rest[:DIGEST_BYTES], use=int.from_bytes(rest[DIGEST_BYTES:]))
+
+
 def bits_of(departments: Iterable[ParticipantId], of: Sequence[ParticipantId]) -> int:
     """S as bits among the sorted departments `of` a model; raises `PeerError` if one is not of them."""
     places = {name: place for place, name in enumerate(of)}
@@ -140,12 +201,12 @@ def bits_of(departments: Iterable[ParticipantId], of: Sequence[ParticipantId]) -
 
 
 def tree_of_boxes(boxes: Iterable[bytes]) -> MerkleTree:
-    """The tree over sealed enterprise ids in the order of S: its root is signed, its paths go along with the boxes."""
+    """The tree over sealed questions in the order of S: its root is signed, its paths go along with the boxes."""
     return MerkleTree.of([leaf_digest(sealed) for sealed in boxes])
 
 
 def box_context(request_id: RequestId, bank: ParticipantId, version: ModelVersion, department: ParticipantId) -> bytes:
-    """What an enterprise id is sealed under: a box is of no use in another request, by whomever."""
+    """What a question is sealed under: a box is of no use in another request, by whomever."""
     parts = (request_id, bank, version, department)
     return labelled(Label.SCORE_REQUEST, *(part.encode() for part in parts))
 
@@ -189,6 +250,10 @@ def _statement(fields: JsonObject) -> ScoreStatement:
         bits=bits,
         serials=tuple(_number(serial, 1, MAXIMUM_SERIAL) for serial in serials),
         boxes=bytes.fromhex(_text(fields["boxes"], _DIGEST)),
+        purpose=member_of(Purpose, fields["purpose"]),
+        computation=member_of(Computation, fields["computation"]),
+        use_tag=bytes.fromhex(_text(fields["use_tag"], _HALF_DIGEST)),
+        follows=bytes.fromhex(_text(fields["follows"], _NO_DIGEST)),
     )
 
 

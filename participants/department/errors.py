@@ -5,9 +5,14 @@
     ├── RequestExpired          a score request outside its time
     ├── RequestUsed             a score request that was answered before, and whose answer is forgotten
     ├── AnsweredWithAnotherSet  an enterprise that was answered with another set of departments
+    ├── LogStopped              evidence of a fork of the log is not settled
+    ├── ConsentUnusable         the consent that a request is under: one class for each step that it fails at
+    ├── NotPermitted            a bank that may not ask by this model for this purpose
+    ├── ModelNotApproved        a model without an approval in the log
     └── UntrustedKey
         └── KeyNotInForce       a document or key that a request names and that is not in force here
     ProtectionUnavailable
+    ├── ClockDisputed           this department's clock is not that of the other witnesses
     ├── ObfuscatorsExhausted    no obfuscator was ready within the request's time
     └── AnswersForgotten        a database that does not remember what was answered by a model
 
@@ -20,7 +25,7 @@ from typing import ClassVar, Final
 
 from crypto.errors import PeerError, ProtectionUnavailable, UntrustedKey
 from crypto.identifiers import ModelVersion
-from models.hosting.https import problems
+from models.hosting.https import problems, proof_problems
 from models.hosting.https.problems import ProblemKind
 
 _NEW_REQUEST: Final = "The bank makes a new request."
@@ -60,6 +65,53 @@ class AnsweredWithAnotherSet(PeerError):
             "an enterprise was already answered with another set of departments",
             advice="ask again when the same departments are up, or under a new model version",
         )
+
+
+class LogStopped(PeerError):
+    """Evidence of a fork of the log waits for the operator: nothing is answered."""
+
+    problem_kind: ClassVar[ProblemKind] = proof_problems.LOG_STOPPED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the log was forked, and nothing is answered",
+            advice="Look at it with `yurong department witness status`, compare with other departments, settle it.",
+        )
+
+
+class NotPermitted(PeerError):
+    """The log has no permission in force for what a bank asks."""
+
+    problem_kind: ClassVar[ProblemKind] = proof_problems.NOT_PERMITTED
+
+    def __init__(self) -> None:
+        super().__init__("a bank may not ask by this model for this purpose", advice="The bureau permits it.")
+
+
+class ModelNotApproved(PeerError):
+    """The log has no approval in force of the model."""
+
+    problem_kind: ClassVar[ProblemKind] = proof_problems.MODEL_NOT_APPROVED
+
+    def __init__(self) -> None:
+        super().__init__("the log has no approval of this model in force", advice="The bureau approves it.")
+
+
+class ClockDisputed(ProtectionUnavailable):
+    """This department's clock is far from the other witnesses', so it cannot say what is in force."""
+
+    problem_kind: ClassVar[ProblemKind] = proof_problems.CLOCK_DISPUTED
+
+    def __init__(self) -> None:
+        super().__init__("this department's clock is not that of the other witnesses", advice="Set it; see NTP.")
+
+
+class ConsentUnusable(PeerError):
+    """A request under a consent that does not allow it. `problem_kind`: at which step it fails."""
+
+    def __init__(self, kind: ProblemKind, message: str) -> None:
+        super().__init__(message, advice=kind.advice)
+        self.problem_kind = kind
 
 
 class KeyNotInForce(UntrustedKey):

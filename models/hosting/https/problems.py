@@ -37,6 +37,7 @@ from crypto.errors import (
     TooFewMembers,
     UntrustedKey,
 )
+from crypto.transparency.errors import NotConsistent, NotIncluded, OtherStateSeen, TooFewWitnesses
 from models.hosting.errors import (
     BodyRefused,
     CertificateMismatch,
@@ -48,6 +49,14 @@ from models.hosting.errors import (
     SignatureStale,
     TooManyRequests,
 )
+from models.hosting.https.problem_kind import ProblemKind as ProblemKind  # noqa: PLC0414 - the table's own type
+from models.hosting.https.proof_problems import (
+    LOG_BEHIND,
+    LOG_NOT_EXTENDED,
+    NOT_IN_LOG,
+    PROOF_KINDS,
+    TOO_FEW_WITNESSES,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:yurong:problem:"
@@ -58,17 +67,6 @@ STATE_KEY: Final = "problem"
 
 _FIELDS: Final = frozenset({"advice", "detail", "status", "title", "type"})
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e\u00a0-\u2027\u202f-\u205f\u3000-\ud7ff]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemKind:
-    """One row of the table. `retry_after_seconds`: when it makes sense to ask again; None where it never does."""
-
-    slug: str
-    status: int
-    title: str
-    advice: str
-    retry_after_seconds: int | None = None
 
 
 _SIGN_AGAIN: Final = "Sign the request anew and send it again; see that the clocks of both sides agree."
@@ -252,9 +250,10 @@ KINDS: Final = {
         *(REQUEST_USED, KEY_NOT_IN_FORCE, LENGTH_REQUIRED, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, MISDIRECTED),
         *(INVALID_ENTERPRISE_ID, INVALID_CIPHERTEXT, REQUEST_EXPIRED, TOO_MANY_REQUESTS, HEADERS_TOO_LARGE, INTERNAL),
         *(BAD_ANSWER, DEPARTMENT_UNAVAILABLE, TOO_FEW_DEPARTMENTS, NOT_READY, DEADLINE_EXCEEDED, UNEXPLAINED),
+        *PROOF_KINDS,
     )
 }
-"""The whole table, by slug, in the order of the statuses."""
+"""The whole table, by slug: in the order of the statuses, and then `proof_problems.py`."""
 
 _BY_ERROR: Final[dict[type[BaseException], ProblemKind]] = {
     MalformedMessage: MALFORMED,
@@ -267,6 +266,10 @@ _BY_ERROR: Final[dict[type[BaseException], ProblemKind]] = {
     Misdirected: MISDIRECTED,
     TooManyRequests: TOO_MANY_REQUESTS,
     MaskContextReused: REQUEST_USED,
+    OtherStateSeen: LOG_BEHIND,
+    NotConsistent: LOG_NOT_EXTENDED,
+    TooFewWitnesses: TOO_FEW_WITNESSES,
+    NotIncluded: NOT_IN_LOG,
     PeerError: REQUEST_REFUSED,
     DatabaseUnusable: NOT_READY,
     TooFewMembers: TOO_FEW_DEPARTMENTS,
