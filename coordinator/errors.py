@@ -15,7 +15,8 @@ YurongError
     │   ├── LogMissing         there is none
     │   ├── LogExists          there is one, and it is not made again
     │   ├── LogDamaged         its files are not what its head says
-    │   └── LogContended       somebody else appends to it, or it is unknown how an append ended: open it again
+    │   ├── LogContended       somebody else appends to it, or it is unknown how an append ended: open it again
+    │   └── LogNotWitnessed    too few departments have cosigned it in time
     ├── ModelNotServed         no scores are given by a model
     ├── DepartmentUnavailable  a department gave no answer to a score request
     ├── DepartmentRefused      a department refused a score request
@@ -57,7 +58,9 @@ class NodesRefused(LinkFailed):
 
 
 class LogError(CoordinatorError):
-    """What is wrong with the transparency log."""
+    """What is wrong with the transparency log. Who asks is told to ask again."""
+
+    problem_kind: ClassVar[ProblemKind] = problems.NOT_READY
 
 
 class LogMissing(LogError):
@@ -74,6 +77,10 @@ class LogDamaged(LogError):
 
 class LogContended(LogError):
     """Another process appends to the log, or it is not known how an append ended."""
+
+
+class LogNotWitnessed(LogError):
+    """Fewer departments than a majority have cosigned a state of the log in time."""
 
 
 class FlowerUnknown(CoordinatorError):

@@ -8,6 +8,9 @@
 | `requests`      | a score request: who asked, when, by which model, and what came of it  |
 | `log_head`      | the state of the transparency log: its size and signed checkpoint      |
 | `log_staged`    | entries of it that may not be in its tiles yet                         |
+| `log_pending`   | an entry that a command has for it, until it is appended               |
+| `log_documents` | the document of an entry, as far as others are shown it                |
+| `log_places`    | where an entry is, so that it is not appended twice                    |
 """
 
 from __future__ import annotations

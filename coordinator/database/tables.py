@@ -78,3 +78,32 @@ log_staged: Final = Table(
     Column("start", BigInteger, primary_key=True),  # the index of the first of its entries
     Column("entries", LargeBinary, nullable=False),
 )
+
+log_pending: Final = Table(
+    "log_pending",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("entry", LargeBinary, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
+log_documents: Final = Table(
+    "log_documents",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # the index of its entry
+    Column("kind", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index(None, "kind"),
+)
+
+log_places: Final = Table(
+    "log_places",
+    metadata,
+    Column("entry", LargeBinary, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),  # of the checkpoint
+    Column("checkpoint", LargeBinary, nullable=False),  # the first that has the entry, signed by the log
+    Column("placed_at", Seconds, nullable=False),
+    Index(None, "placed_at"),
+)

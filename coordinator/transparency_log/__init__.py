@@ -1,6 +1,12 @@
 """The bureau's transparency log: what happened, in an order that nobody can change afterwards.
 
     log.py             appends entries, and comes back to itself after a stop at any moment
+    sequencer.py       appends for all who ask at once, and shows departments what they have not seen
+    batch.py           what is appended at once
+    outbox.py          what operators' commands have for it
+    places.py          documents of entries, and where entries are
+    tail.py            the last entries, in memory
+    score_proofs.py    what a score request gets of it
     tile_files.py      the tree and the entries as files (C2SP tlog-tiles)
     entry_bundles.py   entries as such a file has them
 

@@ -5,7 +5,10 @@
     apply       the entries go into the tiles: once more if need be, since the same entries make the same tiles
     settle      now and then the tiles are forced to the disk, and what was staged for them is removed
 
-The head in the database is the log. A checkpoint leaves this process only as the head: two of one size would be a fork.
+What belongs to the entries (`Batch`) is written in that transaction too: it is there when they are.
+
+The head in the database is the log. A checkpoint leaves this process only as the head, or as a beginning of the head:
+two of one size would be a fork.
 Whoever opens the log applies what is staged, by the same code, and compares what comes of it with the head.
 
 `create` is a step of its own: a log that is not there is not made by opening it, and one that is there is not replaced.
@@ -14,12 +17,12 @@ Whoever opens the log applies what is staged, by the same code, and compares wha
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from coordinator.database.tables import log_head, log_staged
 from coordinator.errors import LogContended, LogDamaged, LogExists, LogMissing
@@ -45,20 +48,48 @@ _UNSTAGE: Final = Prepared("DELETE FROM log_staged WHERE origin = :origin AND st
 
 @dataclass(frozen=True, slots=True)
 class LogSigner:
-    """The log's key: what others verify with, and what signs a text."""
+    """The log's key: what others verify with, and what signs a text. `earlier`: keys that it may have had before."""
 
     key: NoteKey
     sign: Callable[[bytes], bytes]
+    earlier: tuple[NoteKey, ...] = ()
 
     @classmethod
-    def named(cls, origin: str, public: bytes, sign: Callable[[bytes], bytes]) -> Self:
+    def named(
+        cls, origin: str, public: bytes, sign: Callable[[bytes], bytes], *, earlier: Collection[NoteKey] = ()
+    ) -> Self:
         """The key (Ed25519, 32 bytes) of the log `origin`."""
-        return cls(NoteKey(origin, KeyUse.TEXT, public), sign)
+        return cls(NoteKey(origin, KeyUse.TEXT, public), sign, tuple(earlier))
 
     def checkpoint(self, size: int, root: bytes) -> Note:
         """A state of the log, signed."""
         text = Checkpoint(self.key.name, size, root).encode()
         return Note(text, (NoteSignature(self.key.name, self.key.key_id, self.sign(text)),))
+
+
+class Batch(Protocol):
+    """What is appended at once, decided and accompanied in the transaction that appends it."""
+
+    def entries(self, connection: Connection) -> Sequence[bytes]:
+        """The entries; none if there is nothing to append."""
+        ...
+
+    def placed(self, connection: Connection, start: int, note: Note) -> None:
+        """Write what belongs to them: the first is at `start`, and `note` is the checkpoint that has them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """Entries that nothing belongs to."""
+
+    given: Sequence[bytes]
+
+    def entries(self, _connection: Connection) -> Sequence[bytes]:
+        return self.given
+
+    def placed(self, _connection: Connection, _start: int, _note: Note) -> None:
+        return
 
 
 class TransparencyLog:
@@ -74,7 +105,7 @@ class TransparencyLog:
         self._turn = threading.Lock()
         self._usable = True
         self.note, staged = self._read_head()
-        checkpoint = signed_checkpoint(self.note, (signer.key,))
+        checkpoint = signed_checkpoint(self.note, (signer.key, *signer.earlier))
         self._settled = self._files.settled
         self._edge = TileEdge(self._settled, self._files)
         self._frontier = TreeReader(self._files, self._settled).frontier()
@@ -88,6 +119,7 @@ class TransparencyLog:
                 advice="Restore the database and the log's directory from one backup.",
             )
         self._settle()
+        self._sign_again(checkpoint)
 
     @classmethod
     def create(cls, directory: Path, database: Database, signer: LogSigner) -> Self:
@@ -112,28 +144,33 @@ class TransparencyLog:
         Raises `MalformedMessage` for what can be no entry. Raises `LogContended` if somebody else has appended, or if
         it is not known whether this append was: from then on the log has to be opened again.
         """
-        encoded = encode_entries(entries)
+        encode_entries(entries)
+        return self.append_batch(_Entries(entries))
+
+    def append_batch(self, batch: Batch) -> Note:
+        """Append what a batch has, with what belongs to it; as `append`."""
         with self._turn:
             if not self._usable:
                 raise LogContended("it is not known how the last append to the log ended", advice="Open it again.")
-            if not entries:
-                return self.note
             self._usable = False
-            after = self._frontier.copy()
-            after.extend(map(leaf_digest, entries))
-            note = self._signer.checkpoint(after.size, after.root())
-            self._swap(encoded, after.size, note)
-            self._apply(entries)
-            self.note = note
-            if self.size - self._settled >= SETTLE_EVERY:
-                self._settle()
+            entries = self._commit(batch)
+            if entries:
+                self._apply(entries)
+                if self.size - self._settled >= SETTLE_EVERY:
+                    self._settle()
             self._usable = True
-            return note
+            return self.note
 
-    def reader(self) -> TreeReader:
-        """The tree as it is now, for proofs."""
-        with self._turn:
-            return TreeReader(self._files, self.size, complete=self._complete)
+    def reader(self, size: int | None = None) -> TreeReader:
+        """The tree as it is now, or as it was at an earlier size, for proofs. For one thread at a time."""
+        if size is None:
+            with self._turn:
+                size = self.size
+        return TreeReader(self._files, size, complete=self._complete)
+
+    def checkpoint(self, size: int) -> Note:
+        """An earlier state, signed: the head begins with it. For whoever is shown the log in several parts."""
+        return self._signer.checkpoint(size, TreeReader(self._files, size).root())
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """The entries from `start` to before `end`, as far as there are."""
@@ -165,14 +202,35 @@ class TransparencyLog:
             raise LogMissing("the database has no such log", advice="yurong bureau log create")
         return Note.decode(bytes(head)), [(int(start), bytes(entries)) for start, entries in rows]
 
-    def _swap(self, encoded: bytes, size: int, note: Note) -> None:
-        """Stage the entries and replace the head, both or neither."""
+    def _commit(self, batch: Batch) -> Sequence[bytes]:
+        """Stage a batch's entries, write what belongs to them and replace the head: all of it or nothing."""
         origin = self._signer.key.name
         with self._database.begin() as connection:
-            swapped = _SWAP.run(connection, origin=origin, size=size, old_size=self.size, checkpoint=note.encode())
+            entries = batch.entries(connection)
+            if not entries:
+                return entries
+            encoded, after = encode_entries(entries), self._frontier.copy()
+            after.extend(map(leaf_digest, entries))
+            note = self._signer.checkpoint(after.size, after.root())
+            swapped = _SWAP.run(
+                connection, origin=origin, size=after.size, old_size=self.size, checkpoint=note.encode()
+            )
             if swapped.rowcount != 1:
                 raise LogContended("another process appends to the log", advice="Only one bureau may serve a log.")
             _STAGE.run(connection, origin=origin, start=self.size, entries=encoded)
+            batch.placed(connection, self.size, note)
+        self.note = note
+        return entries
+
+    def _sign_again(self, checkpoint: Checkpoint) -> None:
+        """Sign the head anew after a change of keys: others forget the earlier ones in time."""
+        if any(line.is_of(self._signer.key) for line in self.note.signatures):
+            return
+        note = self._signer.checkpoint(checkpoint.size, checkpoint.root)
+        head = update(log_head).where(log_head.c.origin == checkpoint.origin, log_head.c.size == checkpoint.size)
+        with self._database.begin() as connection:
+            connection.execute(head.values(checkpoint=note.encode()))
+        self.note = note
 
     def _apply(self, entries: Sequence[bytes]) -> None:
         """Write the tiles and bundles that have these entries."""

@@ -20,7 +20,8 @@ from sqlalchemy import MetaData, inspect, text
 from coordinator.database import SCHEMA
 from coordinator.database import tables as bureau
 from coordinator.database.migrations import r0001_first_tables as first_of_bureau
-from coordinator.database.migrations import r0002_transparency_log as of_bureau
+from coordinator.database.migrations import r0002_transparency_log as second_of_bureau
+from coordinator.database.migrations import r0003_log_documents as of_bureau
 from crypto.identifiers import Role
 from models.hosting.errors import DatabaseUnusable, SchemaOutdated
 from models.hosting.storage.database import Database
@@ -103,9 +104,13 @@ def names(database: Database) -> set[str]:
 @pytest.mark.parametrize(
     ("schema", "metadata", "revisions"),
     [
-        (new_database("sqlite:////x", Role.DEPARTMENT).schema, department.metadata, [first_of_department, of_department]),
+        (
+            new_database("sqlite:////x", Role.DEPARTMENT).schema,
+            department.metadata,
+            [first_of_department, of_department],
+        ),
         (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, [of_bank]),
-        (SCHEMA, bureau.metadata, [first_of_bureau, of_bureau]),
+        (SCHEMA, bureau.metadata, [first_of_bureau, second_of_bureau, of_bureau]),
     ],
     ids=["department", "bank", "bureau"],
 )
