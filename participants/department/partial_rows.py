@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -17,13 +18,14 @@ from sqlalchemy import Connection
 
 from crypto.identifiers import EnterpriseId
 from models.hosting.storage.statement import driver_connection
+from participants.department.points_lost import Cells
 
 _AT_ONCE: Final = 50_000
 _IDS: Final = 62
 """Bits of a table number: drawn, so that two who write at once do not take the same."""
 
-_INSERT: Final = "INSERT INTO partials (table_id, enterprise_id, partial, as_of) VALUES (?, ?, ?, ?)"
-_COPY: Final = "COPY partials (table_id, enterprise_id, partial, as_of) FROM STDIN"
+_INSERT: Final = "INSERT INTO partials (table_id, enterprise_id, partial, as_of, lost) VALUES (?, ?, ?, ?, ?)"
+_COPY: Final = "COPY partials (table_id, enterprise_id, partial, as_of, lost) FROM STDIN"
 _ALL: Final = {
     "sqlite": "SELECT enterprise_id, partial FROM partials WHERE table_id = ?",
     "postgresql": "SELECT enterprise_id, partial FROM partials WHERE table_id = %s",
@@ -46,15 +48,21 @@ def write_rows(
     partials: NDArray[np.int64],
     *,
     as_of: Sequence[int],
+    lost: NDArray[np.int32] | None = None,
     table_id: int | None = None,
 ) -> int:
-    """Write a row for each id under this table number or a new one, and return that. partials, as_of: (len(ids),)."""
+    """Write a row for each id under this table number or a new one, and return that.
+
+    partials, as_of: (len(ids),). lost: (len(ids), families), if it is known.
+    """
     table_id = new_table_id() if table_id is None else table_id
     driver = driver_connection(connection)
     # In the order of the key, rows are appended; in another, each would be searched a place.
     order = np.argsort(np.asarray(ids, dtype="S18"), kind="stable") if len(ids) else np.zeros(0, np.int64)
     values = partials.tolist()
-    rows = ((table_id, ids[row], values[row], as_of[row]) for row in order.tolist())
+    cells = repeat(None, len(order)) if lost is None else Cells(lost).of(order)
+    places = zip(order.tolist(), cells, strict=True)
+    rows = ((table_id, ids[row], values[row], as_of[row], cell) for row, cell in places)
     if connection.dialect.name == "postgresql":
         _copy(driver, rows)
     else:
@@ -76,11 +84,12 @@ def read_rows(
     return found
 
 
-def _copy(driver: Any, rows: Iterator[tuple[int, EnterpriseId, int, int]]) -> None:
+def _copy(driver: Any, rows: Iterator[tuple[int, EnterpriseId, int, int, bytes | None]]) -> None:
     with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
         lines: list[str] = []
-        for row in rows:
-            lines.append("%d\t%s\t%d\t%d\n" % row)  # noqa: UP031 - the quickest for a million
+        for number, enterprise_id, partial, as_of, cell in rows:
+            lost = "\\N" if cell is None else f"\\\\x{cell.hex()}"
+            lines.append("%d\t%s\t%d\t%d\t%s\n" % (number, enterprise_id, partial, as_of, lost))  # noqa: UP031 - the quickest for a million
             if len(lines) == _AT_ONCE:
                 copy.write("".join(lines))
                 lines.clear()

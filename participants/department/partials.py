@@ -41,6 +41,7 @@ from participants.department.answered import AnsweredSets
 from participants.department.database import open_database
 from participants.department.errors import AnswersForgotten
 from participants.department.partial_rows import read_rows, write_rows
+from participants.department.points_lost import PointsLost, words_of
 from participants.department.settings import smallest_set
 from participants.home import Home
 from participants.model_store import ModelStore
@@ -57,12 +58,17 @@ _AS_OF: Final = Prepared(
     "SELECT coalesce(p.as_of, t.as_of) FROM partial_tables t LEFT JOIN partials p"
     " ON p.table_id = t.table_id AND p.enterprise_id = :enterprise_id WHERE t.model_version = :version"
 )
+_LOST: Final = Prepared(
+    "SELECT t.families, coalesce(p.lost, t.lost_absent) FROM partial_tables t LEFT JOIN partials p"
+    " ON p.table_id = t.table_id AND p.enterprise_id = :enterprise_id WHERE t.model_version = :version"
+)
 _FORGET: Final = Prepared("DELETE FROM partial_tables WHERE model_version = :version")
 _TABLE: Final = Prepared("SELECT table_id, absent, rows FROM partial_tables WHERE model_version = :version")
 _ADOPT: Final = Prepared(
-    "INSERT INTO partial_tables (model_version, table_id, absent, rows, as_of)"
-    " VALUES (:version, :table_id, :absent, :rows, :as_of) ON CONFLICT (model_version) DO UPDATE"
-    " SET table_id = excluded.table_id, absent = excluded.absent, rows = excluded.rows, as_of = excluded.as_of"
+    "INSERT INTO partial_tables (model_version, table_id, absent, rows, as_of, families, lost_absent)"
+    " VALUES (:version, :table_id, :absent, :rows, :as_of, :families, :lost_absent) ON CONFLICT (model_version)"
+    " DO UPDATE SET table_id = excluded.table_id, absent = excluded.absent, rows = excluded.rows,"
+    " as_of = excluded.as_of, families = excluded.families, lost_absent = excluded.lost_absent"
 )
 _DELETE: Final = Prepared("DELETE FROM partials WHERE table_id = :table_id")
 
@@ -94,6 +100,18 @@ class PartialTable:
         partials = (found.get(enterprise_id, absent) for enterprise_id in enterprise_ids)
         return np.fromiter(partials, np.int64, len(enterprise_ids)).view(np.uint64)
 
+    def lost_words(self, enterprise_id: EnterpriseId, connection: Connection | None = None) -> NDArray[np.uint64]:
+        """What an enterprise loses by reason family, `(families,)` in two's complement; 0 in those the block has not.
+
+        It is read through `connection` if there is one. Raises `PeerError` for a model that is not here, and
+        `ReasonsNotKept` if an earlier release computed its partials.
+        """
+        if connection is None:
+            with self._database.reading() as snapshot:
+                return self.lost_words(enterprise_id, snapshot)
+        row = _LOST.run(connection, version=self._version, enterprise_id=enterprise_id).fetchone()
+        return words_of(*self._known(row))
+
     def as_of(self, enterprise_id: EnterpriseId) -> int:
         """Of when an enterprise's data are, in seconds since 1970; without a record, when the others were taken in."""
         with self._database.reading() as connection:
@@ -119,24 +137,42 @@ class PartialTable:
         as_of: int,
         days: Sequence[date | None] | None = None,
         absent: int | None = None,
+        lost: PointsLost | None = None,
     ) -> None:
         """Put these in the place of all partials of this model, in the caller's transaction.
 
         partials: (len(ids),). `as_of`: when the records were taken in, in seconds since 1970; `days`: of which day each
         one's data are, where that is known. `absent`: the partial of a record without values; if left out, what it was.
+        `lost`: rows for `ids`; if left out, points lost are not known any more.
         """
         wait_for_turn(connection, f"partials of {self._version}")  # or the rows of one of two would never be deleted
         before = _TABLE.run(connection, version=self._version).fetchone()
         if absent is None:
             absent = self._known(before)[1]
-        table_id = write_rows(connection, ids, partials, as_of=_seconds(days or [None] * len(ids), as_of))
-        self.adopt(connection, table_id, absent=absent, rows=len(ids), as_of=as_of)
+        seconds = _seconds(days or [None] * len(ids), as_of)
+        table_id = write_rows(connection, ids, partials, as_of=seconds, lost=None if lost is None else lost.rows)
+        self.adopt(connection, table_id, absent=absent, rows=len(ids), as_of=as_of, lost=lost)
         if before is not None:
             _DELETE.run(connection, table_id=before[0])
 
-    def adopt(self, connection: Connection, table_id: int, *, absent: int, rows: int, as_of: int) -> None:
-        """Make the rows that were written under this table number this model's, in the caller's transaction."""
-        _ADOPT.run(connection, version=self._version, table_id=table_id, absent=absent, rows=rows, as_of=as_of)
+    def adopt(
+        self,
+        connection: Connection,
+        table_id: int,
+        *,
+        absent: int,
+        rows: int,
+        as_of: int,
+        lost: PointsLost | None = None,
+    ) -> None:
+        """Make the rows that were written under this table number this model's, in the caller's transaction.
+
+        lost: what the rows were written with.
+        """
+        families = None if lost is None else lost.families
+        lost_absent = None if lost is None else lost.absent_cell
+        own = {"absent": absent, "rows": rows, "as_of": as_of, "families": families, "lost_absent": lost_absent}
+        _ADOPT.run(connection, version=self._version, table_id=table_id, **own)
 
     @staticmethod
     def _known(row: tuple[Any, ...] | None) -> tuple[Any, ...]:

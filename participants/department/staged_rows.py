@@ -38,7 +38,7 @@ _REMOVE: Final = Prepared("DELETE FROM partials WHERE table_id = :table_id AND e
 def stage_partials(database: Database, found: AllPartials) -> dict[ModelVersion, int]:
     """Write the partials of all models; return the table number of each."""
     return {
-        version: _stage_rows(database, found.enterprise_ids, partials, found.as_of)
+        version: _stage_rows(database, found.enterprise_ids, partials, found.lost[version].rows, found.as_of)
         for version, partials in found.partials.items()
     }
 
@@ -48,20 +48,25 @@ def adopt_partials(
 ) -> None:
     """Put these partials in force, in the caller's transaction."""
     for version, number in numbers.items():
+        rows, lost = len(found.enterprise_ids), found.lost[version]
         PartialTable(database, version).adopt(
-            connection, number, absent=found.absent[version], rows=len(found.enterprise_ids), as_of=now
+            connection, number, absent=found.absent[version], rows=rows, as_of=now, lost=lost
         )
 
 
 def _stage_rows(
-    database: Database, enterprise_ids: pl.Series, partials: NDArray[np.int64], as_of: NDArray[np.int64]
+    database: Database,
+    enterprise_ids: pl.Series,
+    partials: NDArray[np.int64],
+    lost: NDArray[np.int32],
+    as_of: NDArray[np.int64],
 ) -> int:
     table_id = new_table_id()
     for start in range(0, len(enterprise_ids), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
         ids, seconds = enterprise_ids[part].to_list(), as_of[part].tolist()
         with database.begin() as connection:
-            write_rows(connection, ids, partials[part], as_of=seconds, table_id=table_id)
+            write_rows(connection, ids, partials[part], as_of=seconds, lost=lost[part], table_id=table_id)
         time.sleep(_GAP_SECONDS)
     return table_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +32,16 @@ _MIX: Final = (_N, _I, _C, _F, _N, _I, _D, _N, _I, _C, _N, _F, _I, _N, _N, _D, _
 """About as many of each type as in the catalogue of items of a federation, categories and dates a little more."""
 
 
+_REASONS: Final = ("TX1", "TX2", "TX3", "GE1")
+"""As many as a department has."""
+
+
 def drawn_contract(items: int) -> DataContract:
-    """The contract of so many items of every type, all features."""
-    columns = tuple(_item(f"item_{number:04d}", _MIX[number % len(_MIX)]) for number in range(items))
+    """The contract of so many items of every type, all features, of a few reason families in turn."""
+    columns = tuple(
+        replace(_item(f"item_{number:04d}", _MIX[number % len(_MIX)]), reason=_REASONS[number % len(_REASONS)])
+        for number in range(items)
+    )
     category = Category(name="drawn", title="Drawn", items=columns)
     return DataContract(holder=DEPARTMENT, title="Drawn department", categories=(category,))
 

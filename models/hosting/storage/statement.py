@@ -18,7 +18,7 @@ class Prepared:
         self._statement = text(statement)
         self._compiled: dict[str, str] = {}
 
-    def run(self, connection: Connection, **values: int | str | bytes) -> Any:
+    def run(self, connection: Connection, **values: int | str | bytes | None) -> Any:
         """Run it; return the driver's cursor, for `fetchone`, `fetchall` or `rowcount`."""
         dialect = connection.dialect
         compiled = self._compiled.get(dialect.name)

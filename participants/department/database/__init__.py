@@ -3,7 +3,7 @@
 | table            | one row is                                                                        |
 |------------------|-----------------------------------------------------------------------------------|
 | `partial_tables` | a model: which of the partials are its own, and that of an enterprise without a record |
-| `partials`       | one enterprise's partial score by one model                                       |
+| `partials`       | one enterprise's partial score by one model, and what it loses by reason family    |
 | `requests`       | a score request that was answered, until some time after it expired               |
 | `mask_contexts`  | a mask of such a request, as long                                                 |
 | `answered`       | with which set of departments an enterprise was answered to a bank, for good      |

@@ -19,6 +19,8 @@ partial_tables: Final = Table(
     Column("absent", BigInteger, nullable=False),  # the partial of an enterprise that is not held
     Column("rows", Integer, nullable=False),
     Column("as_of", Seconds, nullable=False),  # when the records were taken in
+    Column("families", Text),  # codes of the reason families that `lost` has; none if an earlier release wrote the rows
+    Column("lost_absent", LargeBinary),  # the points lost by an enterprise that is not held
 )
 
 partials: Final = Table(
@@ -28,6 +30,7 @@ partials: Final = Table(
     Column("enterprise_id", String(18), primary_key=True),
     Column("partial", BigInteger, nullable=False),  # log-odds of default, in fixed point
     Column("as_of", Seconds, nullable=False),  # the day that its row is of, or when it was taken in
+    Column("lost", LargeBinary),  # points lost by reason family (`points_lost.py`)
     sqlite_with_rowid=False,
 )
 

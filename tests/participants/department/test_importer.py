@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from sqlalchemy import func, insert, select
 
 from crypto.identifiers import EnterpriseId, ModelVersion
@@ -18,6 +19,7 @@ from models.block_file import block_from_bytes
 from models.enterprise_id import make_enterprise_ids
 from models.errors import InvalidModelInput
 from models.hosting.storage.database import URL_FILE
+from models.reasons.lost import LostByFamily, words_in_order
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.command.status import node_status
 from participants.department import importer
@@ -77,8 +79,8 @@ class Department:
     def ids(self, name: str) -> list[EnterpriseId]:
         return sorted(EnterpriseId(one) for one in self.tables[name][KEY_COLUMN])
 
-    def partials(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-        """What the model makes of the table, and of an enterprise that is not in it, computed all at once."""
+    def codes(self, name: str) -> NDArray[Any]:
+        """The block's codes of the table, and of an enterprise that is not in it, all at once."""
         block = block_from_bytes(ModelStore(self.home.directory / "models", self.version).block())
         ordered = self.tables[name].sort(KEY_COLUMN)
         values = {
@@ -87,15 +89,28 @@ class Department:
             else ordered[item.name].to_physical().cast(pl.Float64).fill_null(float("nan")).to_numpy()
             for item in self.contract.items
         }
-        codes = np.concatenate([block.encode(values), block.absent_codes(1)])
-        image = block.image(codes, block.weights_array())
+        return np.concatenate([block.encode(values), block.absent_codes(1)])
+
+    def partials(self, name: str) -> NDArray[np.uint64]:
+        """What the model makes of the table, and of an enterprise that is not in it."""
+        block = block_from_bytes(ModelStore(self.home.directory / "models", self.version).block())
+        image = block.image(self.codes(name), block.weights_array())
         return np.rint(image * 2.0**PARTIAL_FRACTION_BITS).astype(np.int64).view(np.uint64)
 
+    def points_lost(self, name: str) -> NDArray[np.uint64]:
+        """What the first ten of the table lose, and an enterprise that is not in it."""
+        block = block_from_bytes(ModelStore(self.home.directory / "models", self.version).block())
+        contributions = block.contributions(self.codes(name))[[*range(10), -1]]
+        lost = LostByFamily(block, self.contract.reasons)
+        return np.array([words_in_order(lost.codes, row) for row in lost.lost(contributions)])
+
     def holds(self, name: str) -> bool:
-        """Whether records, partials and the note of the import are all those of this file and of no other."""
+        """Whether records, partials, points lost and the note of the import are those of this file and of no other."""
         ids = self.ids(name)
-        words = PartialTable(self.database, self.version).words((*ids, STRANGER))
-        scored = bool(np.array_equal(words, self.partials(name)))
+        table = PartialTable(self.database, self.version)
+        scored = bool(np.array_equal(table.words((*ids, STRANGER)), self.partials(name)))
+        lost = [table.lost_words(one) for one in (*ids[:10], STRANGER)]
+        scored = scored and bool(np.array_equal(lost, self.points_lost(name)))
         with self.database.reading() as connection:
             rows = connection.execute(select(partial_tables.c.rows)).scalar_one()
             noted = connection.execute(select(imports.c.rows).order_by(imports.c.import_id.desc())).scalar()
@@ -129,6 +144,18 @@ def test_a_partial_is_of_the_day_that_its_row_says(department: Department) -> No
     department.tables["old"].drop("as_of").write_csv(department.files["old"])
     department.take("old")
     assert table.as_of(row[KEY_COLUMN]) == 1_800_000_000
+
+
+def test_points_lost_are_of_the_reason_families_that_the_contract_names(department: Department) -> None:
+    lost = LostByFamily(
+        block_from_bytes(ModelStore(department.home.directory / "models", department.version).block()),
+        department.contract.reasons,
+    )
+    assert lost.codes == ("GE1", "TX1", "TX2", "TX3")
+    with department.database.reading() as connection:
+        assert connection.execute(select(partial_tables.c.families)).scalar_one() == "GE1 TX1 TX2 TX3"
+        cells = connection.execute(select(partials.c.lost)).scalars().all()
+    assert {len(cell) for cell in cells} == {16}
 
 
 def test_a_home_without_models_takes_in_its_records(department: Department) -> None:

@@ -30,7 +30,8 @@ from participants.bank.database import tables as bank
 from participants.bank.database.migrations import r0001_first_tables as of_bank
 from participants.department.database import tables as department
 from participants.department.database.migrations import r0001_first_tables as first_of_department
-from participants.department.database.migrations import r0002_log_view as of_department
+from participants.department.database.migrations import r0002_log_view as second_of_department
+from participants.department.database.migrations import r0003_points_lost as of_department
 from participants.node_database import new_database
 from simulations.postgresql import PostgresqlServer
 
@@ -107,7 +108,7 @@ def names(database: Database) -> set[str]:
         (
             new_database("sqlite:////x", Role.DEPARTMENT).schema,
             department.metadata,
-            [first_of_department, of_department],
+            [first_of_department, second_of_department, of_department],
         ),
         (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, [of_bank]),
         (SCHEMA, bureau.metadata, [first_of_bureau, second_of_bureau, of_bureau]),
