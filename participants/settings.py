@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
+from crypto.errors import MalformedMessage
+from crypto.passkeys import RelyingParty
+from models.hosting.errors import SettingsRefused
 from models.hosting.operation.settings import HostSettings
 
 
@@ -27,6 +30,22 @@ class ParticipantSettings(HostSettings):
     lattice_workers: int = Field(
         0, ge=0, le=256, description="Processes for encrypted arithmetic in training. 0: one for each core."
     )
+    passkey_domain: str = Field(
+        "localhost",
+        description="Domain of the portal where enterprises consent: their passkeys are made for it. "
+        "localhost is for trying out.",
+    )
+    passkey_origins: list[str] = Field(
+        ["http://localhost"],
+        description="Pages of the portal on which a consent may be signed: https://, that domain or one below it.",
+    )
+
+    def relying_party(self) -> RelyingParty:
+        """On whose pages an enterprise's passkey signs; raises `SettingsRefused`."""
+        try:
+            return RelyingParty(relying_party_id=self.passkey_domain, origins=tuple(self.passkey_origins))
+        except MalformedMessage as fault:
+            raise SettingsRefused(f"passkey_domain or passkey_origins: {fault.message}", advice=fault.advice) from None
 
     def training(self) -> dict[str, Any]:
         """What `participants.flower.training.training_services` is told by these settings."""

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from crypto.errors import MalformedMessage, ProtocolStateError
 from crypto.passkeys import Assertion, Passkey, PasskeyAlgorithm, PasskeyRegistration, RelyingParty
 from crypto.secret import Secret
 
@@ -22,6 +23,7 @@ _PRESENT: Final = 0x01
 _VERIFIED: Final = 0x04
 _ATTESTED: Final = 0x40
 _CREDENTIAL_ID_BYTES: Final = 32
+_PRIVATE_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +62,19 @@ class SoftwareAuthenticator(Secret):
     counter: int
 
     def __init__(
-        self, key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey, relying_party: RelyingParty, *, counts: bool
+        self,
+        key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey,
+        relying_party: RelyingParty,
+        *,
+        counts: bool,
+        credential_id: bytes | None = None,
     ) -> None:
         self._key = key
         self._relying_party = relying_party
         self._counts = counts
         self.counter = 0
         self.passkey = Passkey(
-            credential_id=secrets.token_bytes(_CREDENTIAL_ID_BYTES),
+            credential_id=credential_id or secrets.token_bytes(_CREDENTIAL_ID_BYTES),
             public_key=_cose_key(key),
             relying_party_id=relying_party.relying_party_id,
         )
@@ -84,6 +91,28 @@ class SoftwareAuthenticator(Secret):
         if algorithm is PasskeyAlgorithm.ES256:
             return cls(ec.generate_private_key(ec.SECP256R1()), relying_party, counts=counts)
         return cls(Ed25519PrivateKey.generate(), relying_party, counts=counts)
+
+    @classmethod
+    def from_private_bytes(cls, data: bytes, relying_party: RelyingParty) -> Self:
+        """Return the one that `to_private_bytes` gave, if it does not count; `MalformedMessage` for another length."""
+        if len(data) != _CREDENTIAL_ID_BYTES + _PRIVATE_BYTES:
+            raise MalformedMessage("a software passkey is 64 bytes")
+        credential_id, private = data[:_CREDENTIAL_ID_BYTES], data[_CREDENTIAL_ID_BYTES:]
+        try:
+            key = ec.derive_private_key(int.from_bytes(private, "big"), ec.SECP256R1())
+        except ValueError:
+            raise MalformedMessage("a software passkey has no key of P-256") from None
+        return cls(key, relying_party, counts=False, credential_id=credential_id)
+
+    def to_private_bytes(self) -> bytes:
+        """Return credential id and private key (64 bytes); `ProtocolStateError` unless it is of ES256 without a count.
+
+        A count would have to be kept with each signature; passkeys that are synced between devices have none either.
+        """
+        if isinstance(self._key, Ed25519PrivateKey) or self._counts:
+            raise ProtocolStateError("a passkey that counts, or of another kind, is not kept")
+        private = self._key.private_numbers().private_value
+        return self.passkey.credential_id + private.to_bytes(_PRIVATE_BYTES, "big")
 
     def register(self, challenge: bytes, conduct: Conduct = HONEST) -> PasskeyRegistration:
         """Return what the browser gives when the passkey is made, with attestation "none"."""

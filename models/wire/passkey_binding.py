@@ -31,7 +31,7 @@ from typing import Annotated, ClassVar, Final
 import msgspec
 
 from crypto.documents import JsonObject, canonical_json, parse_canonical_json
-from crypto.errors import MalformedMessage, SignatureInvalid, UntrustedKey
+from crypto.errors import MalformedMessage, PeerError, SignatureInvalid, UntrustedKey
 from crypto.identifiers import EnterpriseId, ParticipantId, parse_participant_id
 from crypto.identity import Identity, PublicIdentity
 from crypto.labels import Label, labelled
@@ -137,6 +137,43 @@ class PasskeyBinding:
         )
         require_same(binding.encode(), data)
         return binding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class BindingRequest(WireMessage):
+    """What an enterprise hands to a registrar: the binding that it wants, and the passkey's assertion over its digest.
+
+    Nobody else has seen yet who the person is; that is what the registrar looks at before it signs.
+    """
+
+    MAXIMUM_BYTES: ClassVar[int] = 1 << 14
+    document: Annotated[bytes, msgspec.Meta(max_length=MAXIMUM_BINDING_BYTES)]
+    assertion: Annotated[bytes, msgspec.Meta(max_length=MAXIMUM_ASSERTION_BYTES)]
+
+    def __repr__(self) -> str:
+        return "<BindingRequest: of somebody>"
+
+    def verify(self, registrar: ParticipantId, relying_party: RelyingParty) -> PasskeyBinding:
+        """The binding, if it is to bind a passkey by this registrar's word, and that passkey signed it.
+
+        Raises `MalformedMessage`, `PeerError` and `SignatureInvalid`.
+        """
+        binding = PasskeyBinding.decode(self.document)
+        if binding.what is not BindingWhat.BIND or binding.registrar != registrar:
+            raise PeerError(
+                "a registration is for another registrar",
+                advice="The enterprise names its registrar when it makes one: `yurong enterprise register`.",
+            )
+        Assertion.decode(self.assertion).verify(binding.passkey, binding.digest(), relying_party)
+        return binding
+
+    def signed_by(self, registrar: Identity) -> SignedBinding:
+        """The binding under the registrar's signature."""
+        return SignedBinding(
+            document=self.document,
+            assertion=self.assertion,
+            registrar_signature=registrar.sign(Label.PASSKEY_REGISTRAR, self.document),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -14,6 +14,7 @@ from models.hosting.command.options import HERE, AsJson, HomeOption, show
 from models.hosting.command.trust import TrustCommands
 from participants.command.founding import initialise, open_home_of
 from participants.command.runs import RunCommands
+from participants.department.passkey_command import PasskeyCommands
 from participants.department.settings import DepartmentSettings
 from participants.home import Home
 from participants.node_database import node_database
@@ -102,3 +103,4 @@ _keys = KeyCommands(open_home, lambda home: node_database(home.directory, Role.D
 _runs.add_to(app)
 _trust.add_to(app)
 _keys.add_to(app)
+PasskeyCommands(open_home).add_to(app)
