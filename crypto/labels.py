@@ -28,6 +28,7 @@ class Label(StrEnum):
     SEALED_REQUEST = "yurong/1/seal/request"
     SEALED_GROUP_KEY = "yurong/1/seal/group-key"
     SEALED_ANSWER = "yurong/1/seal/answer"
+    SEALED_REASONS = "yurong/1/seal/reasons"
     SEALED_CONSENT = "yurong/1/seal/consent"
 
     # Key derivation.

@@ -17,8 +17,7 @@ two odds are so far apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +26,8 @@ from models.additive import BinnedBlock, Vector
 from models.block_file import AnyBlock
 from models.errors import InvalidModelInput
 from models.reasons.families import ReasonFamilies, packaged_families
+from models.reasons.words import MOST_LOST
 from models.wire.scoring import PARTIAL_FRACTION_BITS
-
-MOST_LOST: Final = 2**31 - 1
-"""What one department can state at most for one enterprise and family."""
 
 LostRows = NDArray[np.int32]
 """(rows, families of the block), in fixed point."""
@@ -65,18 +62,3 @@ def _best(block: AnyBlock) -> Vector:
     if not isinstance(block, BinnedBlock):
         return np.zeros(len(block.features))  # at the centre, where the quantised value is 0
     return np.asarray(np.minimum.reduceat(block.weights_array(), block.starts), dtype=np.float64)
-
-
-def words_in_order(
-    codes: Sequence[str], lost: NDArray[Any], families: ReasonFamilies | None = None
-) -> NDArray[np.uint64]:
-    """One enterprise's points lost in the families `codes`, at their places in the list: (families,); 0 elsewhere.
-
-    Two's complement, to be masked. Raises `InvalidModelInput` for a code that is not in the list.
-    """
-    families = families or packaged_families()
-    if lost.shape != (len(codes),) or any(code not in families for code in codes):
-        raise InvalidModelInput("points lost are of reason families that are not in the list, or of other ones")
-    words = np.zeros(len(families), np.int64)
-    words[[families.places[code] for code in codes]] = lost
-    return words.view(np.uint64)

@@ -49,3 +49,4 @@ class Purpose(StrEnum):
     EVALUATION = "evaluation"  # score histograms by label, among banks
     PARTIALS = "partials"  # partial scores, among departments
     ONLINE = "online"  # one enterprise's partial score, among departments
+    ONLINE_REASONS = "online-reasons"  # its points lost by reason family, among departments

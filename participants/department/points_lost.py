@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidModelInput
 from models.reasons.errors import ReasonsNotKept
-from models.reasons.lost import words_in_order
+from models.reasons.words import words_in_order
 
 _NUMBER: Final = np.dtype("<i4")
 

@@ -15,7 +15,8 @@ from models.errors import InvalidModelInput
 from models.feature_bins import Column, FeatureBins, FeatureKind
 from models.linear import LinearBlock, LinearFeature
 from models.reasons.families import ReasonFamily, packaged_families
-from models.reasons.lost import MOST_LOST, LostByFamily, words_in_order
+from models.reasons.lost import LostByFamily
+from models.reasons.words import MOST_LOST
 
 ONE = 2**24
 LATE = FeatureBins(name="late", kind=FeatureKind.NUMBER, edges=(0.0, 2.0))
@@ -81,17 +82,3 @@ def test_more_than_the_form_holds_is_cut() -> None:
     block = BinnedBlock([USE], np.array([0.0, 1000.0, -1000.0]))
     rows = LostByFamily(block, {}).lost(block.contributions(np.array([[1]], np.uint16)))
     assert rows.tolist() == [[MOST_LOST]]
-
-
-def test_words_stand_at_the_places_of_their_families() -> None:
-    families = packaged_families()
-    words = words_in_order(("TX1", "UT1"), np.array([5, 7], np.int32))
-    assert words.dtype == np.uint64
-    assert {families[place].code: int(word) for place, word in enumerate(words) if word} == {"TX1": 5, "UT1": 7}
-    assert words_in_order((), np.zeros(0, np.int32)).tolist() == [0] * len(families)
-
-
-@pytest.mark.parametrize(("codes", "values"), [(("ZZ9",), [1]), (("TX1",), [1, 2]), (("TX1", "UT1"), [1])])
-def test_words_of_other_families_are_refused(codes: tuple[str, ...], values: list[int]) -> None:
-    with pytest.raises(InvalidModelInput):
-        words_in_order(codes, np.array(values))

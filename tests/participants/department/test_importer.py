@@ -19,7 +19,8 @@ from models.block_file import block_from_bytes
 from models.enterprise_id import make_enterprise_ids
 from models.errors import InvalidModelInput
 from models.hosting.storage.database import URL_FILE
-from models.reasons.lost import LostByFamily, words_in_order
+from models.reasons.lost import LostByFamily
+from models.reasons.words import words_in_order
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.command.status import node_status
 from participants.department import importer

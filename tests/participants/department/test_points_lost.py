@@ -16,7 +16,7 @@ from models.errors import InvalidModelInput
 from models.hosting.storage.database import Database
 from models.reasons.errors import ReasonsNotKept
 from models.reasons.families import packaged_families
-from models.reasons.lost import MOST_LOST
+from models.reasons.words import MOST_LOST
 from participants.department.partials import PartialTable
 from participants.department.points_lost import Cells, PointsLost, words_of
 
