@@ -34,7 +34,7 @@ from typing import ClassVar
 from crypto.errors import PeerError, YurongError
 from crypto.identifiers import ParticipantId
 from models.hosting.errors import RequestRefused
-from models.hosting.https import problems
+from models.hosting.https import problems, proof_problems
 from models.hosting.https.problems import ProblemKind
 
 
@@ -81,6 +81,8 @@ class LogContended(LogError):
 
 class LogNotWitnessed(LogError):
     """Fewer departments than a majority have cosigned a state of the log in time."""
+
+    problem_kind: ClassVar[ProblemKind] = proof_problems.TOO_FEW_WITNESSES
 
 
 class FlowerUnknown(CoordinatorError):

@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from coordinator.transparency_log import outbox, places
+from coordinator.transparency_log.logged import Logged
 from coordinator.transparency_log.places import ONCE, Place
 from coordinator.transparency_log.tail import Shown
 from crypto.transparency.checkpoint import Checkpoint
 from crypto.transparency.note import Note
 from models.wire.log_entry import PUBLIC, LogEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """An entry to be appended. `document`: what others may be shown of it; a public kind's is needed."""
-
-    entry: LogEntry
-    document: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +64,7 @@ class Batch:
 
     def entries(self, connection: Connection) -> list[bytes]:
         """The entries of this batch, those in the log already not among them."""
-        wanted = [Logged(one.entry, one.document) for one in outbox.take(connection)]
+        wanted = outbox.take(connection)
         wanted += [one for asked in self._asked for one in asked.entries]
         seen: set[LogEntry] = set()
         for one in wanted:

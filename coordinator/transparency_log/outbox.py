@@ -7,13 +7,13 @@ transaction that appends it. So whatever is asked after a command has ended stan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
+from coordinator.transparency_log.logged import Logged
 from models.hosting.storage.statement import Prepared
-from models.wire.log_entry import LogEntry
+from models.wire.log_entry import EntryKind, LogEntry
 
 TAKEN_AT_ONCE: Final = 4096
 
@@ -23,17 +23,12 @@ _REMOVE: Final = Prepared("DELETE FROM log_pending WHERE id = :id")
 _ANY: Final = Prepared("SELECT id FROM log_pending LIMIT 1")
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An entry that waits, and its document."""
+def put(connection: Connection, kind: EntryKind, document: bytes) -> None:
+    """Have the entry of a document of a public kind appended, if the caller's transaction comes to pass.
 
-    entry: LogEntry
-    document: bytes
-
-
-def put(connection: Connection, entry: LogEntry, document: bytes) -> None:
-    """Have this appended, if the caller's transaction comes to pass."""
-    _PUT.run(connection, entry=entry.encode(), document=document)
+    Raises `MalformedMessage` for what is no such document.
+    """
+    _PUT.run(connection, entry=Logged.of(kind, document).entry.encode(), document=document)
 
 
 def is_empty(connection: Connection) -> bool:
@@ -41,12 +36,12 @@ def is_empty(connection: Connection) -> bool:
     return _ANY.run(connection).fetchone() is None
 
 
-def waiting(connection: Connection) -> list[Waiting]:
+def waiting(connection: Connection) -> list[Logged]:
     """What waits, in the order in which it was put; it stays."""
-    return [waiting for _, waiting in _rows(connection)]
+    return [one for _, one in _rows(connection)]
 
 
-def take(connection: Connection) -> list[Waiting]:
+def take(connection: Connection) -> list[Logged]:
     """What waits, in the order in which it was put; it is gone if the caller's transaction comes to pass."""
     taken = []
     # One by one: what another transaction puts meanwhile may have a smaller number and not be seen here.
@@ -56,6 +51,6 @@ def take(connection: Connection) -> list[Waiting]:
     return taken
 
 
-def _rows(connection: Connection) -> list[tuple[int, Waiting]]:
+def _rows(connection: Connection) -> list[tuple[int, Logged]]:
     rows = _TAKE.run(connection, most=TAKEN_AT_ONCE).fetchall()
-    return [(number, Waiting(LogEntry.decode(entry), document)) for number, entry, document in rows]
+    return [(number, Logged(LogEntry.decode(entry), document)) for number, entry, document in rows]

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from coordinator.database.tables import log_documents
 from models.hosting.storage.statement import Prepared
-from models.wire.log_entry import EntryKind, LogEntry
+from models.wire.log_entry import TAG_BYTES, EntryKind, LogEntry
 
 ONCE: Final = frozenset(
     {
@@ -32,6 +32,10 @@ KEPT_SECONDS: Final = 2 * 24 * 3600
 """So long the place of a request is known, which is far longer than any request is valid."""
 
 _FIND: Final = Prepared("SELECT position, size, checkpoint FROM log_places WHERE entry = :entry")
+_FIND_REQUEST: Final = Prepared(
+    "SELECT position, size, checkpoint FROM log_places"
+    " WHERE entry >= :first AND entry <= :last ORDER BY position LIMIT 1"
+)
 _KEEP: Final = Prepared(
     "INSERT INTO log_places (entry, kind, position, size, checkpoint, placed_at)"
     " VALUES (:entry, :kind, :position, :size, :checkpoint, :now)"
@@ -54,6 +58,13 @@ class Place:
 def find(connection: Connection, entry: LogEntry) -> Place | None:
     """Where an entry of a kind in `ONCE` is, if it is known."""
     row = _FIND.run(connection, entry=entry.encode()).fetchone()
+    return None if row is None else Place(*row)
+
+
+def find_request(connection: Connection, digest: bytes) -> Place | None:
+    """Where the request of this digest (32 bytes) is, whatever its tag, if it is known still."""
+    first, last = (LogEntry(kind=EntryKind.REQUEST, digest=digest, tag=bytes([end]) * TAG_BYTES) for end in (0, 255))
+    row = _FIND_REQUEST.run(connection, first=first.encode(), last=last.encode()).fetchone()
     return None if row is None else Place(*row)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from coordinator.transparency_log.batch import Logged
+from coordinator.transparency_log.logged import Logged
 from coordinator.transparency_log.sequencer import Sequencer
 from crypto.identifiers import ParticipantId
 from crypto.identity import Identity

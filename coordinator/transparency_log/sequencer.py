@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from coordinator.transparency_log import outbox, places
-from coordinator.transparency_log.batch import Asked, Batch, Logged, Placed
+from coordinator.transparency_log.batch import Asked, Batch, Placed
 from coordinator.transparency_log.log import TransparencyLog
+from coordinator.transparency_log.logged import Logged
+from coordinator.transparency_log.places import Place
 from coordinator.transparency_log.tail import LogTail, Shown
 from crypto.transparency.tiles import TreeReader
 from models.hosting.clock import Clock, SystemClock
@@ -115,6 +117,15 @@ class Sequencer:
         self._waiting.append(Asked(tuple(entries), placed))
         self._wake.set()
         return await placed
+
+    async def place_of_request(self, digest: bytes) -> Place | None:
+        """Where the request of this digest (32 bytes) is in the log, if it is known still."""
+
+        def find() -> Place | None:
+            with self._database.reading() as connection:
+                return places.find_request(connection, digest)
+
+        return await asyncio.to_thread(find)
 
     def append_later(self, entries: Sequence[Logged]) -> None:
         """Append entries with the next batch, at the latest a moment later. Nobody is told where they are."""

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.database import SCHEMA
 from coordinator.transparency_log import log as log_module
 from coordinator.transparency_log import outbox, places, tile_files
-from coordinator.transparency_log.batch import Asked, Batch, Logged
+from coordinator.transparency_log.batch import Asked, Batch
 from coordinator.transparency_log.log import LogSigner, TransparencyLog
+from coordinator.transparency_log.logged import Logged
 from coordinator.transparency_log.tile_files import TileFiles
+from crypto.errors import MalformedMessage
+from crypto.identifiers import ParticipantId
+from crypto.identity import Identity
 from models.hosting.storage.database import Database
 from models.hosting.storage.statement import Prepared
 from models.wire.log_entry import EntryKind, LogEntry
+from models.wire.permission import Action, Permission, Subject
 
-PRIVATE = Ed25519PrivateKey.generate()
-SIGNER = LogSigner.named("yurong.log/bureau", PRIVATE.public_key().public_bytes_raw(), PRIVATE.sign)
+IDENTITY = Identity.generate()
+SIGNER = LogSigner.named("yurong.log/bureau", IDENTITY.public.signing_key, IDENTITY.sign_text)
 NOW = 1_800_000_000
 
 
@@ -30,14 +33,13 @@ class Killed(BaseException):
     """The machine stops here."""
 
 
-def logged(kind: EntryKind, text: str) -> Logged:
-    digest = hashlib.sha256(text.encode()).digest()
-    return Logged(
-        LogEntry(kind=kind, digest=digest, tag=bytes(16) if kind is EntryKind.REQUEST else b""), text.encode()
-    )
+def permission() -> Logged:
+    subject = Subject(action=Action.REGISTER_PASSKEYS, grantor=ParticipantId("bureau"), grantee=ParticipantId("tax"))
+    return Logged.of(EntryKind.PERMISSION, Permission(subject=subject, granted=True, at=NOW).sign(IDENTITY))
 
 
-PERMISSION, REQUEST = logged(EntryKind.PERMISSION, "permission"), logged(EntryKind.REQUEST, "request")
+PERMISSION = permission()
+REQUEST = Logged(LogEntry(kind=EntryKind.REQUEST, digest=bytes(32), tag=bytes(16)), b"request")
 BOTH = [PERMISSION.entry.encode(), REQUEST.entry.encode()]
 
 
@@ -67,7 +69,7 @@ class Effects:
         return watched
 
 
-def facts(database: Database) -> tuple[list[outbox.Waiting], dict[int, bytes], places.Place | None]:
+def facts(database: Database) -> tuple[list[Logged], dict[int, bytes], places.Place | None]:
     with database.reading() as connection:
         documents = places.documents(connection, set(EntryKind))
         return outbox.waiting(connection), documents, places.find(connection, REQUEST.entry)
@@ -86,7 +88,7 @@ def test_a_batch_that_is_stopped_anywhere_is_there_with_all_that_belongs_to_it_o
         database.migrate()
         log = TransparencyLog.create(directory / "log", database, SIGNER)
         with database.begin() as connection:
-            outbox.put(connection, PERMISSION.entry, PERMISSION.document or b"")
+            outbox.put(connection, EntryKind.PERMISSION, PERMISSION.document or b"")
         done = False
         with pytest.MonkeyPatch.context() as patch:
             Effects(patch, number, after=after)
@@ -99,12 +101,12 @@ def test_a_batch_that_is_stopped_anywhere_is_there_with_all_that_belongs_to_it_o
         outcomes.add(again.size)
         waiting, documents, place = facts(database)
         if again.size:
-            assert (again.entries(0, 9), waiting, documents) == (BOTH, [], {0: b"permission", 1: b"request"})
+            assert (again.entries(0, 9), waiting, documents) == (BOTH, [], {0: PERMISSION.document, 1: b"request"})
             assert place is not None
             assert (place.index, place.size) == (1, 2)
         else:
             assert (done, documents, place) == (False, {}, None)
-            assert [one.document for one in waiting] == [b"permission"]
+            assert waiting == [PERMISSION]
             again.append_batch(Batch([Asked((REQUEST,))], NOW))
         # Who was not told asks again, and finds it.
         again.append_batch(Batch([Asked((REQUEST,))], NOW))
@@ -113,3 +115,16 @@ def test_a_batch_that_is_stopped_anywhere_is_there_with_all_that_belongs_to_it_o
         if done:
             break
     assert outcomes == {0, 2}
+
+
+def test_a_public_entry_comes_with_its_own_document_or_not_at_all(tmp_path: Path) -> None:
+    for document in (None, b"", REQUEST.document, (PERMISSION.document or b"")[:-2] + b"0\n"):
+        with pytest.raises(MalformedMessage):
+            Logged(PERMISSION.entry, document)
+    database = Database(f"sqlite:///{tmp_path / 'node.sqlite'}", SCHEMA)
+    database.migrate()
+    with pytest.raises(MalformedMessage), database.begin() as connection:
+        outbox.put(connection, EntryKind.PERMISSION, b"no permission")
+    with database.reading() as connection:
+        assert outbox.is_empty(connection)
+    database.close()

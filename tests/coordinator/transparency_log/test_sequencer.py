@@ -17,9 +17,11 @@ from coordinator.database.tables import log_documents, log_places
 from coordinator.errors import LogContended, LogMissing
 from coordinator.transparency_log import outbox, places
 from coordinator.transparency_log import sequencer as sequencer_module
-from coordinator.transparency_log.batch import Logged
 from coordinator.transparency_log.log import LogSigner, TransparencyLog
+from coordinator.transparency_log.logged import Logged
 from coordinator.transparency_log.sequencer import Sequencer
+from crypto.identifiers import ParticipantId
+from crypto.identity import Identity
 from crypto.merkle import MerkleTree, leaf_digest, root_of_path
 from crypto.transparency.checkpoint import signed_checkpoint
 from crypto.transparency.consistency import check_consistency
@@ -29,10 +31,11 @@ from models.hosting.storage.database import Database
 from models.hosting.storage.statement import Prepared
 from models.wire.log_entry import EntryKind, LogEntry
 from models.wire.log_view import LogExtension
+from models.wire.permission import Action, Permission, Subject
 from simulations.online_rehearsal import SetClock
 
-PRIVATE = Ed25519PrivateKey.generate()
-SIGNER = LogSigner.named("yurong.log/bureau", PRIVATE.public_key().public_bytes_raw(), PRIVATE.sign)
+IDENTITY = Identity.generate()
+SIGNER = LogSigner.named("yurong.log/bureau", IDENTITY.public.signing_key, IDENTITY.sign_text)
 QUICK = 0.01
 
 
@@ -43,8 +46,8 @@ def request(number: int) -> Logged:
 
 
 def permission(number: int) -> Logged:
-    document = f"permission {number}".encode()
-    return Logged(LogEntry(kind=EntryKind.PERMISSION, digest=hashlib.sha256(document).digest()), document)
+    subject = Subject(action=Action.REGISTER_PASSKEYS, grantor=ParticipantId("bureau"), grantee=ParticipantId("tax"))
+    return Logged.of(EntryKind.PERMISSION, Permission(subject=subject, granted=True, at=number).sign(IDENTITY))
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ class Bureau:
     def put(self, *logged: Logged) -> None:
         with self.database.begin() as connection:
             for one in logged:
-                outbox.put(connection, one.entry, one.document or b"")
+                outbox.put(connection, one.entry.kind, one.document or b"")
 
     def entries(self) -> list[bytes]:
         return self.opened[-1].entries(0, 1 << 20)
@@ -139,7 +142,7 @@ def test_what_a_command_put_is_appended_without_any_request(bureau: Bureau) -> N
             await until(lambda: sequencer.state.size == 1)
             with bureau.database.reading() as connection:
                 assert outbox.is_empty(connection)
-                assert places.documents(connection, {EntryKind.PERMISSION}) == {0: b"permission 1"}
+                assert places.documents(connection, {EntryKind.PERMISSION}) == {0: permission(1).document}
 
     run(scenario())
 
@@ -147,7 +150,7 @@ def test_what_a_command_put_is_appended_without_any_request(bureau: Bureau) -> N
 def test_what_a_command_takes_back_is_not_appended(bureau: Bureau) -> None:
     def put_and_stop() -> None:
         with bureau.database.begin() as connection:
-            outbox.put(connection, permission(1).entry, b"")
+            outbox.put(connection, EntryKind.PERMISSION, permission(1).document or b"")
             raise KeyError
 
     with pytest.raises(KeyError):
