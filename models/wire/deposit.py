@@ -14,6 +14,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from crypto.identifiers import ParticipantId
+from crypto.labels import Label, labelled
 from models.wire.codec import Name, WireMessage
 from models.wire.envelope import Addressed
 from models.wire.score_statement import MAXIMUM_DEPARTMENTS
@@ -56,3 +58,8 @@ class Kept(WireMessage):
     """The department has verified the consent and keeps it."""
 
     MAXIMUM_BYTES: ClassVar[int] = 1 << 6
+
+
+def consent_context(bank: ParticipantId, department: ParticipantId) -> bytes:
+    """What a consent is sealed under to a department."""
+    return labelled(Label.SEALED_CONSENT, bank.encode(), department.encode())

@@ -27,6 +27,7 @@ from crypto.transparency.consistency import MAXIMUM_STEPS
 from crypto.transparency.receipt import MAXIMUM_RECEIPT_BYTES
 from models.wire.codec import Count, Digest, Name, WireMessage
 from models.wire.log_view import LogExtension
+from models.wire.reasons import SealedReasons
 from models.wire.score_statement import MAXIMUM_DEPARTMENTS, MAXIMUM_DOCUMENT_BYTES
 
 _PATH_STEPS = MAXIMUM_DEPARTMENTS.bit_length()
@@ -38,8 +39,7 @@ _Ciphertext = Annotated[bytes, msgspec.Meta(max_length=1024)]
 _Inclusion = Annotated[bytes, msgspec.Meta(max_length=DIGEST_BYTES * MAXIMUM_STEPS)]
 _Cosignature = Annotated[bytes, msgspec.Meta(max_length=72)]
 _Receipt = Annotated[bytes, msgspec.Meta(max_length=MAXIMUM_RECEIPT_BYTES)]
-_SealedReasons = Annotated[bytes, msgspec.Meta(max_length=1024)]
-_Reasons = Annotated[tuple[_SealedReasons, ...], msgspec.Meta(max_length=2)]
+_Reasons = Annotated[tuple[SealedReasons, ...], msgspec.Meta(max_length=2)]
 _Serial = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_SERIAL)]
 
 
@@ -103,7 +103,7 @@ class DepartmentAnswer(WireMessage):
     """One department's masked partial under the bank's key, for the request of this digest.
 
     cosignature: of the checkpoint that it was asked under, or nothing if it has seen the log go on since. reasons: its
-    masked points lost, sealed to each who may open them, in the order bank, enterprise.
+    masked points lost, sealed to each who may open them.
     """
 
     MAXIMUM_BYTES: ClassVar[int] = 1 << 12

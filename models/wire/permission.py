@@ -1,13 +1,18 @@
 """Who may do what: a signed document in the log, by which it is given or withdrawn.
 
-    {"action": "request-scores", "register-passkeys" or "take-part", "at": seconds since 1970, "granted": true or false,
-     "grantee": who may, "grantor": who says so, "model": version or null, "purpose": ... or null, "run": id or null}
+    {"action": "request-scores", "register-passkeys", "sign" or "take-part", "at": seconds since 1970,
+     "granted": true or false, "grantee": who may, "grantor": who says so, "model": version or null,
+     "purpose": ... or null, "run": id or null}
 
-| action              | grantor    | grantee    | names              |
-|---------------------|------------|------------|--------------------|
-| `request-scores`    | bureau     | bank       | a model, a purpose |
-| `register-passkeys` | bureau     | department |                    |
-| `take-part`         | department | itself     | a run              |
+| action              | grantor                | grantee                                | names              |
+|---------------------|------------------------|----------------------------------------|--------------------|
+| `request-scores`    | bureau                 | bank                                   | a model, a purpose |
+| `register-passkeys` | bureau                 | department                             |                    |
+| `sign`              | department that bound  | passkey: its tag in hexadecimal digits |                    |
+| `take-part`         | department             | itself                                 | a run              |
+
+A passkey may sign from its binding on (`passkey_binding.py`), until the registrar withdraws that. It is named by its
+tag, so all learn at once that a passkey was lost, and nobody whose.
 
 All that a document says but `at` and `granted` is its `subject`: of several with one subject the last in the log
 counts, whatever times they claim. What was never granted is not permitted. Whoever reads one has to know of whom it
@@ -43,6 +48,7 @@ class Action(StrEnum):
 
     REQUEST_SCORES = "request-scores"
     REGISTER_PASSKEYS = "register-passkeys"
+    SIGN = "sign"
     TAKE_PART = "take-part"
 
 
@@ -76,8 +82,14 @@ class Subject:
 _NAMES: Final = {
     Action.REQUEST_SCORES: (True, True, False),
     Action.REGISTER_PASSKEYS: (False, False, False),
+    Action.SIGN: (False, False, False),
     Action.TAKE_PART: (False, False, True),
 }
+
+
+def signing_with(passkey_tag: bytes, registrar: ParticipantId) -> Subject:
+    """What a registrar says of a passkey that it has bound. passkey_tag: 16 bytes."""
+    return Subject(action=Action.SIGN, grantor=registrar, grantee=ParticipantId(passkey_tag.hex()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

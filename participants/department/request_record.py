@@ -43,9 +43,10 @@ _FORGET: Final = (
 
 
 class _Recording(threading.local):
-    """The transaction that this thread records in."""
+    """The transaction that this thread looks at requests in."""
 
     connection: Connection | None = None
+    writes: bool = False
     expires_at: int = 0
 
 
@@ -65,17 +66,39 @@ class RequestRecord:
         """
         with self._database.begin() as connection:
             self._current.connection, self._current.expires_at = connection, expires_at
+            self._current.writes = True
+            try:
+                yield connection
+            finally:
+                self._current.connection, self._current.writes = None, False
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Look at one state of the database; nothing can be claimed in it."""
+        with self._database.reading() as connection:
+            self._current.connection = connection
             try:
                 yield connection
             finally:
                 self._current.connection = None
 
     @property
+    def is_open(self) -> bool:
+        """Whether this thread looks at a request or records one."""
+        return self._current.connection is not None
+
+    @property
     def connection(self) -> Connection:
-        """The connection of the request that this thread records."""
+        """The connection of the request that this thread looks at or records."""
         if self._current.connection is None:
-            raise ProtocolStateError("a request claims what it uses while it is recorded")
+            raise ProtocolStateError("a request is looked at while the database is read, or it is recorded")
         return self._current.connection
+
+    @property
+    def _claiming(self) -> Connection:
+        if not self._current.writes:
+            raise ProtocolStateError("a request claims what it uses while it is recorded")
+        return self.connection
 
     def stored_answer(self, digest: bytes) -> bytes | None:
         """The answer to a request that was answered before; none if it was not, or is forgotten."""
@@ -89,7 +112,7 @@ class RequestRecord:
 
         Raises `RequestUsed` for a request that was used before and whose answer was not kept.
         """
-        connection = self.connection
+        connection = self._claiming
         self._forget(connection, int(now) - KEPT_SECONDS)
         if _CLAIM_REQUEST.run(connection, digest=digest, expires_at=self._current.expires_at).rowcount == 1:
             return None
@@ -100,19 +123,19 @@ class RequestRecord:
 
     def keep_answer(self, digest: bytes, answer: bytes) -> None:
         """Keep the answer to a request that was claimed in this recording. It is kept once."""
-        if _KEEP.run(self.connection, digest=digest, answer=answer).rowcount != 1:
+        if _KEEP.run(self._claiming, digest=digest, answer=answer).rowcount != 1:
             raise ProtocolStateError("an answer is kept once, for a request that was claimed")
 
     def claim(self, digest: bytes) -> None:
         """Record a mask context; raises `MaskContextReused` for a second use."""
-        if _CLAIM_CONTEXT.run(self.connection, digest=digest, expires_at=self._current.expires_at).rowcount != 1:
+        if _CLAIM_CONTEXT.run(self._claiming, digest=digest, expires_at=self._current.expires_at).rowcount != 1:
             raise MaskContextReused("a mask context was used before", advice="The bank makes a new request.")
 
     def claim_set(
         self, version: ModelVersion, bank: ParticipantId, enterprise: EnterpriseId, departments: tuple[str, ...]
     ) -> None:
         """Record with which set an enterprise is answered; raises `AnsweredWithAnotherSet` if it was with another."""
-        claim_set(self.connection, version, bank, enterprise, departments)
+        claim_set(self._claiming, version, bank, enterprise, departments)
 
     def _forget(self, connection: Connection, before: int) -> None:
         """Forget what expired before; once for each second of the clock."""

@@ -1,4 +1,12 @@
-"""What must hold before a department answers a score request, in the one order in which it is checked."""
+"""What must hold before a department answers a score request, in the one order in which it is checked.
+
+No consent and proof, no answer. `CHECKS` at the end is the list. Each step fails with an error of its own, and those of
+the log and of consents with a problem of their own.
+
+What a department answers is masked under the state of the log that it was shown, so the answers of S cancel only if all
+of S were shown one log: departments that were shown two give noise. That is why those of S count as witnesses of the
+state before they have cosigned it (`LogView.require_stood_for`).
+"""
 
 from __future__ import annotations
 
@@ -7,28 +15,34 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-import numpy as np
-
-from crypto.errors import MalformedMessage, PeerError
+from crypto.errors import PeerError
 from crypto.identifiers import EnterpriseId, ParticipantId, Role
-from crypto.identity import Identity
+from crypto.identity import Identity, PublicIdentity
 from crypto.labels import Label
 from crypto.masks import PairwiseSecrets
+from crypto.merkle import leaf_digest, root_of_path
 from crypto.paillier import PaillierPublicKey
 from crypto.sealed import unseal
-from models.enterprise_id import parse_enterprise_id
+from crypto.transparency.checkpoint import Checkpoint
+from crypto.transparency.errors import NotIncluded
+from crypto.transparency.note import Note
 from models.wire.online import RelayedRequest
 from models.wire.plan import MINIMUM_DEPARTMENTS, require_enough_departments
 from models.wire.score_statement import (
     MAXIMUM_LIFETIME_SECONDS,
+    Question,
     ScoreStatement,
     SignedStatement,
     box_context,
     request_digest,
 )
-from models.wire.steps import Purpose
 from models.wire.training import Turn
+from participants.department.consents import checks as consent_checks
+from participants.department.consents.checks import Claimed
+from participants.department.consents.keeping import KeptConsent
 from participants.department.errors import RequestExpired
+from participants.department.evidence import Evidence
+from participants.department.log.clocks import require_clock
 from participants.department.request_record import RequestRecord
 from participants.department.scored_model import KeysInForce, ScoredModel
 
@@ -42,6 +56,7 @@ class Asked:
     model: ScoredModel
     keys: KeysInForce
     record: RequestRecord
+    evidence: Evidence
     now: float
     minimum_departments: int = MINIMUM_DEPARTMENTS
 
@@ -54,8 +69,12 @@ class Asked:
     def statement(self) -> ScoreStatement:
         """What the bank signed."""
         self.model.require_bank(self.bank)
-        document = self.keys.document(self.bank, Role.BANK, self.signed.claimed.bank_serial)
-        return self.signed.verify(document.identity)
+        return self.signed.verify(self.bank_identity)
+
+    @cached_property
+    def bank_identity(self) -> PublicIdentity:
+        """The keys of the bank's document that the request names; pinned here and in force."""
+        return self.keys.document(self.bank, Role.BANK, self.signed.claimed.bank_serial).identity
 
     @cached_property
     def digest(self) -> bytes:
@@ -88,14 +107,47 @@ class Asked:
         return self.keys.key(self.bank, self.statement.key_fingerprint)
 
     @cached_property
+    def question(self) -> Question:
+        """Whom the bank asks about, and under which consent."""
+        context = box_context(self.statement.request_id, self.bank, self.model.version, self.model.run.me)
+        return Question.decode(unseal(self.identity, self.relayed.box, label=Label.SEALED_REQUEST, context=context))
+
+    @property
     def enterprise_id(self) -> EnterpriseId:
         """Whom the bank asks about."""
-        context = box_context(self.statement.request_id, self.bank, self.model.version, self.model.run.me)
-        plaintext = unseal(self.identity, self.relayed.box, label=Label.SEALED_REQUEST, context=context)
-        try:
-            return parse_enterprise_id(plaintext.decode("ascii"))
-        except UnicodeDecodeError:
-            raise MalformedMessage("a sealed enterprise id is no text") from None
+        return self.question.enterprise_id
+
+    @cached_property
+    def note(self) -> Note:
+        """The checkpoint as it came, signatures and all."""
+        return Note.decode(self.relayed.extension.checkpoint)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The state of the log that the request is in: signed by the log, and one that this department has seen."""
+        return self.evidence.view.take_in(self.relayed.extension)
+
+    @cached_property
+    def claimed(self) -> Claimed:
+        """What the bank asks under a consent."""
+        return Claimed(
+            statement=self.statement,
+            question=self.question,
+            bank=self.bank,
+            me=self.model.run.me,
+            digest=self.digest,
+            index=self.relayed.index,
+        )
+
+    @cached_property
+    def consent(self) -> KeptConsent:
+        """The consent that the request is under."""
+        return consent_checks.known_consent(self.evidence.consents, self.record.connection, self.claimed)
+
+    @property
+    def time(self) -> int:
+        """The time for what is in force, seconds since 1970."""
+        return self.evidence.view.now(self.record.connection)
 
     @cached_property
     def turn(self) -> Turn:
@@ -136,14 +188,94 @@ def documents_are_in_force(asked: Asked) -> None:
 
 
 def box_is_the_signed_one(asked: Asked) -> None:
-    """The sealed enterprise id is the one that the bank put in; anybody could seal another."""
+    """The sealed question is the one that the bank put in; anybody could seal another."""
     if not asked.statement.holds_box(asked.relayed.box, asked.place, asked.relayed.path):
         raise PeerError("a score request came with another box than the bank signed")
 
 
-def enterprise_id_is_readable(asked: Asked) -> None:
-    """The box opens here, for this request, and holds an enterprise id."""
-    _ = asked.enterprise_id
+def question_is_readable(asked: Asked) -> None:
+    """The box opens here, for this request, and names an enterprise and a consent."""
+    _ = asked.question
+
+
+def log_goes_on_from_what_was_seen(asked: Asked) -> None:
+    """The log's checkpoint, and the entries before it, go on from what this department has seen; there is no fork."""
+    _ = asked.checkpoint
+
+
+def witnesses_stand_for_it(asked: Asked) -> None:
+    """A quorum of all departments has cosigned that checkpoint, or is of S."""
+    asked.evidence.view.require_stood_for(asked.note, asked.departments)
+
+
+def request_is_in_the_log(asked: Asked) -> None:
+    """The request's own entry is at its place before that checkpoint."""
+    index, size, path = asked.relayed.index, asked.checkpoint.size, asked.relayed.inclusion
+    entry = asked.statement.entry(asked.relayed.document).encode()
+    if index >= size or root_of_path(leaf_digest(entry), index, size, path) != asked.checkpoint.root:
+        raise NotIncluded("a score request is not where its proof says that it is in the log")
+
+
+def clock_is_not_disputed(asked: Asked) -> None:
+    """This department's clock is that of the other witnesses, as far as it was compared."""
+    require_clock(asked.record.connection, asked.evidence.view.origin)
+
+
+def model_is_approved(asked: Asked) -> None:
+    """The log has the bureau's approval of the model, and it is in force."""
+    asked.evidence.permissions.require_approved(asked.record.connection, asked.model.version)
+
+
+def bank_is_permitted(asked: Asked) -> None:
+    """The log has a permission in force for the bank to ask by this model for this purpose."""
+    permissions, purpose = asked.evidence.permissions, asked.statement.purpose
+    permissions.require_permitted(asked.record.connection, asked.bank, asked.model.version, purpose)
+
+
+def consent_is_kept(asked: Asked) -> None:
+    """The consent was handed in here, and verified."""
+    _ = asked.consent
+
+
+def consent_is_in_the_log(asked: Asked) -> None:
+    """Consent and passkey are in the log before the request, and the passkey's registrar was permitted to register."""
+    permissions, connection = asked.evidence.permissions, asked.record.connection
+    consent_checks.require_logged(permissions, connection, asked.claimed, asked.consent)
+
+
+def consent_is_to_this_bank(asked: Asked) -> None:
+    """The enterprise consented to this bank."""
+    consent_checks.require_bank(asked.claimed, asked.consent)
+
+
+def consent_is_of_this_enterprise(asked: Asked) -> None:
+    """The enterprise that the bank asks about is the one that consented."""
+    consent_checks.require_enterprise(asked.claimed, asked.consent)
+
+
+def consent_is_for_this_purpose(asked: Asked) -> None:
+    """The enterprise consented to this purpose and computation."""
+    consent_checks.require_purpose(asked.claimed, asked.consent)
+
+
+def consent_names_this_department(asked: Asked) -> None:
+    """The enterprise consented to this department's part."""
+    consent_checks.require_provider(asked.claimed, asked.consent)
+
+
+def consent_keeps_the_rules(asked: Asked) -> None:
+    """The consent keeps the fair-use rules that are in force."""
+    consent_checks.require_within_bounds(asked.consent)
+
+
+def consent_is_active(asked: Asked) -> None:
+    """The consent has begun, and is neither paused nor at its end."""
+    consent_checks.require_in_force(asked.evidence.consents, asked.record.connection, asked.consent, asked.time)
+
+
+def consent_has_this_use(asked: Asked) -> None:
+    """The use is one of the consent's, the request is the first of it in the log, and not too many came before."""
+    consent_checks.require_use(asked.record.connection, asked.claimed, asked.consent, asked.time)
 
 
 def same_set_as_before(asked: Asked) -> None:
@@ -158,9 +290,22 @@ CHECKS: Final[tuple[Callable[[Asked], None], ...]] = (
     set_is_large_enough,
     documents_are_in_force,
     box_is_the_signed_one,
-    enterprise_id_is_readable,
-    # Consent of the enterprise and the proof of inclusion in the log belong here: they need who asks, about whom and
-    # through which departments, and come before anything is recorded.
+    question_is_readable,
+    log_goes_on_from_what_was_seen,
+    witnesses_stand_for_it,
+    request_is_in_the_log,
+    clock_is_not_disputed,
+    model_is_approved,
+    bank_is_permitted,
+    consent_is_kept,
+    consent_is_in_the_log,
+    consent_is_to_this_bank,
+    consent_is_of_this_enterprise,
+    consent_is_for_this_purpose,
+    consent_names_this_department,
+    consent_keeps_the_rules,
+    consent_is_active,
+    consent_has_this_use,
     same_set_as_before,
 )
 """All that must hold before a partial is looked up, in this order."""
@@ -168,11 +313,15 @@ CHECKS: Final[tuple[Callable[[Asked], None], ...]] = (
 RECORDED: Final = frozenset({same_set_as_before})
 """Those that write down what they find: they run in the transaction in which the answer is kept, after the others."""
 
+AGAIN: Final = (
+    clock_is_not_disputed,
+    model_is_approved,
+    bank_is_permitted,
+    consent_is_in_the_log,
+    consent_is_active,
+    consent_has_this_use,
+)
+"""Those that may have become untrue while a request waited for an obfuscator: they run in that transaction as well."""
 
-def masked_partial(asked: Asked) -> int:
-    """This department's partial with its mask for this request, mod 2^64. Its context is claimed in the record."""
-    direction = f"{asked.bank}/{asked.statement.request_id}/{asked.digest.hex()}/{asked.enterprise_id}"
-    model = asked.model
-    context = model.run.mask_context(asked.turn, Purpose.ONLINE, direction, asked.departments)
-    word = model.table.words((asked.enterprise_id,), asked.record.connection) + asked.secrets.zero_sum_mask(context, 1)
-    return int(np.uint64(word[0]))
+READING: Final = frozenset({*AGAIN, consent_is_kept})
+"""Those that read the database, once the log was taken in."""

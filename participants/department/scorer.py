@@ -1,7 +1,9 @@
 """The score of one enterprise at a department: `docs/protocols.md`, "Score of one enterprise".
 
     bank        signs a request; seals the enterprise id to each department of S
-    department  checks the request, looks its partial up, masks it for this request, encrypts it under the bank's key
+    bureau      logs the request, and shows each department the log up to it
+    department  checks the request, the log and the consent; looks its partial up, masks it for this request and this
+                state of the log, encrypts it under the bank's key
     bureau      multiplies the ciphertexts of S
     bank        opens the sum
 
@@ -28,26 +30,32 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
 from crypto.errors import ProtocolStateError
 from crypto.identifiers import ModelVersion, ParticipantId, Role
 from crypto.paillier import Obfuscator
+from models.hosting.storage.database import Database
 from models.wire.online import DepartmentAnswer, RelayedRequest
 from models.wire.plan import MINIMUM_DEPARTMENTS, require_enough_departments
 from models.wire.score_statement import SignedStatement, request_digest
 from participants.clock import Clock
+from participants.department.data_uses import keep_use
 from participants.department.database import open_database
 from participants.department.errors import AnswersForgotten, RequestExpired
+from participants.department.evidence import Evidence
 from participants.department.obfuscation import NewPool, Obfuscators, ObfuscatorSource, PoolSettings
 from participants.department.request_record import RequestRecord
-from participants.department.score_checks import CHECKS, RECORDED, Asked, masked_partial
+from participants.department.score_answer import masked_partial, masked_reasons
+from participants.department.score_checks import AGAIN, CHECKS, READING, RECORDED, Asked
 from participants.department.scored_model import KeysInForce, ScoredModel
 from participants.home import Home
 from participants.model_store import ModelStore
 
-__all__ = ["CHECKS", "Asked", "NewPool", "ObfuscatorSource", "Scorer", "Waiting", "masked_partial"]
+__all__ = ["CHECKS", "Asked", "NewPool", "ObfuscatorSource", "Scorer", "Waiting"]
 
 
 ANSWERS_AT_HAND: Final = 4096
@@ -101,8 +109,8 @@ class RecentAnswers:
 class Scorer:
     """A department that answers score requests. It may be asked by several threads at once.
 
-    `new_pool` makes the obfuscators of one bank's key; they are this scorer's until `close`. `minimum_departments`: it
-    takes part in no sum over fewer.
+    `evidence` is what requests are held against. `new_pool` makes the obfuscators of one bank's key; they are this
+    scorer's until `close`. `minimum_departments`: it takes part in no sum over fewer.
     """
 
     def __init__(
@@ -110,6 +118,7 @@ class Scorer:
         home: Home,
         *,
         clock: Clock,
+        evidence: Callable[[Home, Database], Evidence],
         new_pool: NewPool | None = None,
         minimum_departments: int = MINIMUM_DEPARTMENTS,
     ) -> None:
@@ -120,6 +129,7 @@ class Scorer:
         self._minimum_departments = minimum_departments
         self._database = open_database(home)
         self._record = RequestRecord(self._database)
+        self.evidence = evidence(home, self._database)
         self._keys = KeysInForce(home)
         self._models: dict[ModelVersion, ScoredModel] = {}
         self._opening = threading.Lock()
@@ -155,8 +165,9 @@ class Scorer:
     def ready(self, version: ModelVersion) -> bool:
         """Whether a request by this model would be answered: its partials are here, and so are obfuscators.
 
-        Raises `UnknownModel` for one that is not here, `AnswersForgotten` if the database has no partials of it, and
-        `ProtectionUnavailable` if it has too few departments. Nobody waits for banks of which no document is pinned.
+        Raises `UnknownModel` for one that is not here, `AnswersForgotten` if the database has no partials of it,
+        `ProtectionUnavailable` if it has too few departments, `LogStopped` and `ClockDisputed`. Nobody waits for banks
+        of which no document is pinned.
         """
         self.prepare(version)
         self._database.check_schema()
@@ -164,6 +175,8 @@ class Scorer:
         require_enough_departments(len(model.departments), minimum=self._minimum_departments)
         if not model.table.is_here:
             raise AnswersForgotten(version)
+        with self._database.reading() as connection:
+            self.evidence.require_usable(connection)
         return self.obfuscators.ready(key for bank in model.banks for key in keys.keys_of(bank)[:1])
 
     def handle(self, data: bytes) -> bytes:
@@ -188,13 +201,17 @@ class Scorer:
             model=self._model(signed.claimed.model_version),
             keys=keys,
             record=self._record,
+            evidence=self.evidence,
             now=now,
             minimum_departments=self._minimum_departments,
         )
         try:
-            for check in CHECKS:
-                if check not in RECORDED:
-                    check(asked)
+            with ExitStack() as reading:
+                for check in CHECKS:
+                    if check in READING and not self._record.is_open:
+                        reading.enter_context(self._record.reading())
+                    if check not in RECORDED:
+                        check(asked)
         except RequestExpired:
             stored = self._record.stored_answer(digest)
             if stored is None:
@@ -224,13 +241,18 @@ class Scorer:
             stored = self._record.claim_request(asked.digest, now=asked.now)
             if stored is not None:
                 return stored  # the same bytes came twice at the same time
-            for check in CHECKS:
-                if check in RECORDED:
-                    check(asked)
+            for check in (*AGAIN, *(one for one in CHECKS if one in RECORDED)):
+                check(asked)
+            keep_use(asked)
             # It is a ciphertext by its making, of an obfuscator that was checked: to check it again takes as long.
             number = asked.key.encrypt(masked_partial(asked), obfuscator)
             ciphertext = number.to_bytes(asked.key.ciphertext_bytes, "big")
-            answer = DepartmentAnswer(request=asked.digest, ciphertext=ciphertext).encode()
+            answer = DepartmentAnswer(
+                request=asked.digest,
+                ciphertext=ciphertext,
+                cosignature=self.evidence.view.cosign(asked.checkpoint, self._record.connection),
+                reasons=masked_reasons(asked),
+            ).encode()
             self._record.keep_answer(asked.digest, answer)
         given = Given(answer=answer, until=waiting.until, keys=asked.keys, model=asked.model)
         self._recent.keep(asked.digest, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -14,6 +15,8 @@ from models.hosting.operation.expiry import CertificateExpiry
 from models.hosting.operation.metrics import HttpMeters, Metered
 from models.hosting.operation.process import NodeProcess
 from participants.department.database import open_database
+from participants.department.evidence import Evidence
+from participants.department.log_service import LogService
 from participants.department.meters import ScorerMeters
 from participants.department.obfuscation import PoolSettings
 from participants.department.partials import require_partials
@@ -46,13 +49,23 @@ def serve_department(home: Home, settings: DepartmentSettings) -> None:
         refill_below=settings.obfuscator_low,
         idle_seconds=settings.obfuscator_idle_seconds,
     )
+    evidence = partial(
+        Evidence.of, bureau=bureau, relying_party=settings.relying_party(), quorum=settings.witness_quorum or None
+    )
     with (
-        Scorer(home, clock=home.clock, new_pool=pools, minimum_departments=settings.minimum_departments) as scorer,
+        Scorer(
+            home,
+            clock=home.clock,
+            evidence=evidence,
+            new_pool=pools,
+            minimum_departments=settings.minimum_departments,
+        ) as scorer,
         NodeProcess(settings, checks=checks) as process,
     ):
         process.registry.register(CertificateExpiry(home))
         meters = ScorerMeters(process.registry, scorer.obfuscators.levels)
         service = DepartmentService(scorer, bureau=bureau, meters=meters, threads=settings.scoring_threads)
+        log = LogService(scorer.evidence, database, me=home.participant_id, bureau=bureau, clock=home.clock)
         if settings.fleet_address:
             process.look_after(training_services(home.directory, **settings.training()))
         process.open_operations(service.checks())
@@ -63,7 +76,9 @@ def serve_department(home: Home, settings: DepartmentSettings) -> None:
             service.close()
 
         entrance = Entrance(home, roles={Role.BUREAU})
-        guarded = entrance.guard(department_app(service, lifespan=until_the_end), maximum_body_bytes=MAXIMUM_BODY_BYTES)
+        guarded = entrance.guard(
+            department_app(service, log, lifespan=until_the_end), maximum_body_bytes=MAXIMUM_BODY_BYTES
+        )
         serve(
             Metered(guarded, HttpMeters(process.registry), service="department", routes=PATHS),
             host=settings.listen_host,

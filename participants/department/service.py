@@ -3,6 +3,8 @@
     POST /v1/partial-scores   RelayedRequest -> DepartmentAnswer   the same bytes may be sent again until they expire
     POST /v1/ready-for        ReadyRequest -> ReadyReply           ready or not, and under which serial
 
+`log_service.py` has what it is asked as a witness.
+
 `models.hosting.https.guard.Guard` stands before this application: whose request it is, is known. Nobody but the
 bureau that this department works with may ask. Bodies are MessagePack, refusals RFC 9457.
 
@@ -30,12 +32,13 @@ from models.hosting.https import problems
 from models.hosting.https.message_app import Gone, Operation, message_app
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest, RelayedRequest
 from participants.department.errors import ObfuscatorsExhausted
+from participants.department.log_service import LOG_PATHS, LogService
 from participants.department.meters import Part, ScorerMeters
 from participants.department.scorer import Scorer, Waiting
 
 PARTIAL_SCORES_PATH: Final = "/v1/partial-scores"
 READY_PATH: Final = "/v1/ready-for"
-PATHS: Final = (PARTIAL_SCORES_PATH, READY_PATH)
+PATHS: Final = (PARTIAL_SCORES_PATH, READY_PATH, *LOG_PATHS)
 MAXIMUM_BODY_BYTES: Final = RelayedRequest.MAXIMUM_BYTES
 """For the guard: no request to a department is larger."""
 
@@ -133,14 +136,17 @@ class DepartmentService:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def department_app(service: DepartmentService, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+def department_app(
+    service: DepartmentService, log: LogService, *, lifespan: Lifespan[FastAPI] | None = None
+) -> FastAPI:
     """The application, to be put behind a `Guard`. `lifespan`: what goes on in its loop as long as it serves."""
     return message_app(
         "Yurong department",
-        "Partial scores for the bureau. Every request is signed by RFC 9421 over mutual TLS.",
+        "Partial scores and cosignatures for the bureau. Every request is signed by RFC 9421 over mutual TLS.",
         [
             Operation(PARTIAL_SCORES_PATH, service.partial_score, RelayedRequest, DepartmentAnswer),
             Operation(READY_PATH, service.ready_for, ReadyRequest, ReadyReply),
+            *log.operations(),
         ],
         lifespan=lifespan,
     )

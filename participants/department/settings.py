@@ -40,6 +40,14 @@ class DepartmentSettings(ParticipantSettings):
         "With fewer up nobody is scored by a model that it has a part of.",
     )
 
+    witness_quorum: int = Field(
+        0,
+        ge=0,
+        le=MAXIMUM_DEPARTMENTS,
+        description="How many departments have to stand for a state of the log before a request in it is answered. "
+        "0: more than half of all that are pinned here, this one among them.",
+    )
+
     @field_validator("obfuscator_low")
     @classmethod
     def _within_the_capacity(cls, low: int, others: ValidationInfo) -> int:

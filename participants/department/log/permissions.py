@@ -4,6 +4,7 @@
 |---------------------|-------------------|--------------------------------------------------------------------|
 | `request-scores`    | the bureau        | before each answer                                                 |
 | `register-passkeys` | the bureau        | before each answer: as it was where the passkey stands in the log  |
+| `sign`              | its registrar     | before each answer: a passkey signs until that is withdrawn        |
 | model approved      | the bureau        | before each answer                                                 |
 
 Of several documents with one subject the last in the log counts. Signatures are verified when an entry is taken in, by
@@ -27,13 +28,15 @@ from models.wire.consent import Purpose
 from models.wire.log_entry import EntryKind
 from models.wire.logged_document import LoggedDocument
 from models.wire.model_approval import ModelApproval
-from models.wire.permission import Action, Permission, Subject
+from models.wire.passkey_binding import PasskeyBinding
+from models.wire.permission import Action, Permission, Subject, signing_with
 from participants.department.errors import ModelNotApproved, NotPermitted
 from participants.department.log.entries import Notice, notices_of_kind
 
 _GRANTORS: Final = {
     Action.REQUEST_SCORES: Role.BUREAU,
     Action.REGISTER_PASSKEYS: Role.BUREAU,
+    Action.SIGN: Role.DEPARTMENT,
     Action.TAKE_PART: Role.DEPARTMENT,
 }
 """Whose word counts."""
@@ -77,6 +80,11 @@ class LoggedPermissions:
         """Whether a department was allowed to register passkeys where an entry stands in the log."""
         subject = Subject(action=Action.REGISTER_PASSKEYS, grantor=self._bureau, grantee=registrar)
         return self._allows(connection, subject, before=position)
+
+    def passkey_withdrawn(self, connection: Connection, binding: PasskeyBinding) -> bool:
+        """Whether the registrar that bound a passkey has withdrawn it."""
+        subject = signing_with(binding.tag, binding.registrar)
+        return any(one.subject == subject for one in self._read(connection)) and not self._allows(connection, subject)
 
     def history(self, connection: Connection) -> list[Said]:
         """Every word in the log whose signer's word counts, in the order of the log."""

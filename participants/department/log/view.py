@@ -13,6 +13,7 @@ A log that is not what it was is refused, and what shows it is kept (`alarms.py`
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +23,8 @@ from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
 from crypto.merkle import leaf_digest
 from crypto.transparency.checkpoint import Checkpoint, signed_checkpoint
-from crypto.transparency.cosignature import cosign
-from crypto.transparency.errors import LogForked, NotConsistent
+from crypto.transparency.cosignature import cosign, times_of_cosigning
+from crypto.transparency.errors import LogForked, NotConsistent, TooFewWitnesses
 from crypto.transparency.frontier import Frontier
 from crypto.transparency.note import KeyUse, Note, NoteKey
 from crypto.transparency.receipt import TrustedLog
@@ -69,10 +70,13 @@ class SeenState:
 
 
 class LogView:
-    """One department's view of its bureau's log. Any number of threads may use it at once."""
+    """One department's view of its bureau's log. Any number of threads may use it at once.
 
-    def __init__(self, home: Home, database: Database, bureau: ParticipantId) -> None:
-        self._home, self._database, self._bureau = home, database, bureau
+    quorum: so many witnesses have to stand for a state; a majority of all that are pinned, if None.
+    """
+
+    def __init__(self, home: Home, database: Database, bureau: ParticipantId, *, quorum: int | None = None) -> None:
+        self._home, self._database, self._bureau, self._quorum = home, database, bureau, quorum
         self.origin = origin_of(bureau)
         self._trusted: tuple[object, tuple[int, ...], TrustedLog] | None = None
 
@@ -83,7 +87,7 @@ class LogView:
         """
         pinned, serials = self._home.pins.documents(), self._home.serials()
         if self._trusted is None or self._trusted[0] is not pinned or self._trusted[1] != serials:
-            log = trusted_log(self._bureau, self._signers())
+            log = trusted_log(self._bureau, self._signers(), self._quorum)
             self._trusted = pinned, serials, log
         return self._trusted[2]
 
@@ -109,13 +113,12 @@ class LogView:
             raise
         return checkpoint
 
-    def cosign(self, checkpoint: Checkpoint) -> bytes:
+    def cosign(self, checkpoint: Checkpoint, connection: Connection) -> bytes:
         """This department's cosignature (time, 8 bytes, and 64 bytes) of a state that it has taken in.
 
         Nothing if it has seen more: a cosignature says that this is the largest state that its witness knows.
         """
-        with self._database.reading() as connection:
-            seen = seen_state(connection, self.origin)
+        seen = seen_state(connection, self.origin)
         if checkpoint.size != seen.size:
             return b""
         identity = self._home.identity()
@@ -129,6 +132,19 @@ class LogView:
         So a clock that is set back wakes no consent that has ended.
         """
         return max(int(self._home.clock.now()), seen_state(connection, self.origin).cosigned_at)
+
+    def require_stood_for(self, note: Note, members: Collection[ParticipantId]) -> None:
+        """Raise `TooFewWitnesses` unless a quorum of witnesses stands for a state: it cosigned it, or is of `members`.
+
+        members: departments whose answers are of no use unless each of them was shown this very state.
+        """
+        log = self.trusted()
+        known = {key.name for key in log.witnesses}
+        standing = known & set(map(witness_name, members))
+        if len(standing) < log.quorum:
+            standing |= times_of_cosigning(note, log.witnesses).keys()
+        if len(standing) < log.quorum:
+            raise TooFewWitnesses(f"{len(standing)} witnesses stand for the log where {log.quorum} are asked for")
 
     def _grow(self, extension: LogExtension, checkpoint: Checkpoint) -> None:
         entries = read_entries(extension.entries, extension.documents)

@@ -1,0 +1,49 @@
+"""What a department holds a score request against, besides keys: the log, who may do what, and consents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy import Connection
+
+from crypto.identifiers import ParticipantId
+from crypto.passkeys import RelyingParty
+from models.hosting.storage.database import Database
+from participants.department.consents.keeping import ConsentStore
+from participants.department.log.alarms import require_not_forked
+from participants.department.log.clocks import require_clock
+from participants.department.log.permissions import LoggedPermissions
+from participants.department.log.view import LogView
+from participants.home import Home
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Evidence:
+    """All of it, in one database."""
+
+    view: LogView
+    permissions: LoggedPermissions
+    consents: ConsentStore
+
+    def require_usable(self, connection: Connection) -> None:
+        """Raise `LogStopped` or `ClockDisputed` if every request would be refused."""
+        require_not_forked(connection)
+        require_clock(connection, self.view.origin)
+
+    @classmethod
+    def of(
+        cls,
+        home: Home,
+        database: Database,
+        *,
+        bureau: ParticipantId,
+        relying_party: RelyingParty,
+        quorum: int | None = None,
+    ) -> Self:
+        """The evidence of a home. relying_party: on whose pages enterprises consent. quorum: of witnesses, if set."""
+        return cls(
+            view=LogView(home, database, bureau, quorum=quorum),
+            permissions=LoggedPermissions(bureau),
+            consents=ConsentStore(home, database, relying_party),
+        )
