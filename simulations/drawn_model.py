@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
 from models.additive import BinnedBlock
 from models.block_file import block_to_bytes
 from models.feature_bins import FeatureBins, FeatureKind
+from models.reasons.families import packaged_families
+from models.reasons.words import words_in_order
 from models.wire.envelope import post
 from models.wire.outcome import MEAN_DECIMALS
 from models.wire.plan import RunPlan
@@ -30,6 +33,7 @@ from models.wire.setup import MeetRequest
 from participants.bank.book import BankBook
 from participants.department.database import open_database
 from participants.department.partials import partial_table
+from participants.department.points_lost import PointsLost
 from participants.home import Home
 from participants.model_store import ModelStore, model_version
 from participants.records.contract import Category, DataContract, Item, ItemType
@@ -52,6 +56,7 @@ class DrawnFederation:
     """Homes, and the numbers that were drawn.
 
     partials: (departments, enterprises). absent, means: (departments,). turnover: (enterprises,), at every bank.
+    lost: of each department.
     """
 
     homes: dict[ParticipantId, Path]
@@ -63,6 +68,13 @@ class DrawnFederation:
     absent: NDArray[np.int64]
     means: NDArray[np.float64]
     turnover: NDArray[np.float64]
+    lost: tuple[PointsLost, ...]
+
+    def lost_by_family(self, enterprise: int, departments: Sequence[ParticipantId] | None = None) -> NDArray[np.int64]:
+        """The points lost that whoever opens them should find, `(families,)`, if these departments (all) answer."""
+        answer = [departments is None or name in departments for name in self.departments]
+        words = [words_in_order(one.codes, one.rows[enterprise]) for one in compress(self.lost, answer)]
+        return np.asarray(np.sum(words, axis=0, dtype=np.uint64)).astype(np.int64)
 
     def log_odds(self, enterprise: int, departments: Sequence[ParticipantId] | None = None) -> float:
         """What a bank should find for the enterprise of this row, if these departments (all) answer."""
@@ -92,12 +104,13 @@ def draw_federation(
     _introduce(homes, plan)
     partials = np.rint(rng.normal(0, 0.4, (departments, len(enterprise_ids) + 1)) * 2.0**PARTIAL_FRACTION_BITS)
     table = partials.astype(np.int64)
+    lost = tuple(_points_lost(place, len(enterprise_ids), own) for place, own in enumerate(rng.spawn(departments)))
     means = np.round(table[:, :-1].mean(axis=1) * 2.0**-PARTIAL_FRACTION_BITS, MEAN_DECIMALS)
-    manifest = _manifest(plan, means)
-    for name, row in zip(plan.department_ids, table, strict=True):
+    manifest = _manifest(plan, means, lost)
+    for name, row, mine in zip(plan.department_ids, table, lost, strict=True):
         drawn = partial_table(homes[name], model_version(manifest))
         with open_database(homes[name]).begin() as connection:
-            drawn.replace(connection, enterprise_ids, row[:-1], absent=int(row[-1]), as_of=DRAWN_AT)
+            drawn.replace(connection, enterprise_ids, row[:-1], absent=int(row[-1]), as_of=DRAWN_AT, lost=mine)
         _write(homes[name], manifest, {"run_id": run_id})
     turnover = rng.uniform(0, 4, len(enterprise_ids))
     block = block_to_bytes(BinnedBlock([TURNOVER], np.array(TURNOVER_WEIGHTS)))
@@ -114,7 +127,16 @@ def draw_federation(
         absent=table[:, -1],
         means=means,
         turnover=turnover,
+        lost=lost,
     )
+
+
+def _points_lost(place: int, enterprises: int, rng: np.random.Generator) -> PointsLost:
+    """Of three families, one of which the next department has as well; 29 points at most in each."""
+    families = packaged_families()
+    places = sorted((2 * place + step) % len(families) for step in range(3))
+    rows = rng.integers(0, 1 << PARTIAL_FRACTION_BITS, (enterprises + 1, len(places)), dtype=np.int32)
+    return PointsLost(codes=tuple(families[one].code for one in places), rows=rows[:-1], absent=rows[-1])
 
 
 def _homes(directory: Path, departments: int, banks: int, addresses: Mapping[str, str]) -> dict[ParticipantId, Home]:
@@ -150,11 +172,15 @@ def _plan(run_id: str, departments: tuple[ParticipantId, ...], banks: tuple[Part
     )
 
 
-def _manifest(plan: RunPlan, means: NDArray[np.float64]) -> bytes:
+def _manifest(plan: RunPlan, means: NDArray[np.float64], lost: Sequence[PointsLost]) -> bytes:
     """What a run would end with: whose blocks the model has. Their fingerprints are drawn too."""
     blocks: dict[str, object] = {
-        name: {"fingerprint": _fingerprint(plan, name), "mean_log_odds": float(mean)}
-        for name, mean in zip(plan.departments, means, strict=True)
+        name: {
+            "fingerprint": _fingerprint(plan, name),
+            "mean_log_odds": float(mean),
+            "families": list(mine.codes),
+        }
+        for name, mean, mine in zip(plan.departments, means, lost, strict=True)
     }
     blocks |= {name: {"fingerprint": _fingerprint(plan, name)} for name in plan.banks}
     return canonical_json({"run_id": plan.run_id, "blocks": blocks})

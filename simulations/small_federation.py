@@ -23,6 +23,9 @@ from simulations.federation_data import BankData, DepartmentData, FederationData
 from simulations.run_federation import Hyperparameters
 
 DEPARTMENTS: Final = ("courts", "land", "power", "tax", "water")
+REASONS: Final = {"courts": "CT1", "land": "RE1", "power": "UT1", "tax": "TX1", "water": "UT1"}
+"""The reason family of each department's features."""
+
 BANKS: Final = ("bank-east", "bank-north", "bank-west")
 SECTORS: Final = ("farming", "trade", "works")
 SETTINGS: Final = Hyperparameters(maximum_rounds=3, parameter_limit=14, maximum_bins=4, tolerance=1e-12)
@@ -116,5 +119,5 @@ def _item(name: str, kind: ItemType, *, allowed: tuple[str, ...] = (), feature: 
 
 
 def _contract(name: str, items: tuple[Item, ...]) -> DataContract:
-    categories = (Category(name="facts", title="Facts", items=items),) if items else ()
+    categories = (Category(name="facts", title="Facts", items=items, reason=REASONS.get(name, "")),) if items else ()
     return DataContract(holder=ParticipantId(name), title=name.title(), categories=categories)

@@ -143,4 +143,6 @@ def _block_facts(report: BlockReport) -> dict[str, Any]:
         "spread_points": report.spread_points,
         # What stands for a department that is down when a score is asked for.
         "mean_log_odds": report.mean_log_odds,
+        # At which departments points were lost for a reason.
+        "families": list(report.families),
     }

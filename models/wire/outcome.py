@@ -13,8 +13,11 @@ from typing import Annotated
 
 import msgspec
 
+from models.reasons.families import MOST_FAMILIES
 from models.wire.codec import Blob, Count, Digest, Name, WireMessage
 from models.wire.training import Turn
+
+_Code = Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
 
 MEAN_DECIMALS = 3
 """A block's mean is published to so many decimals: far below a point, and too coarse to tell of a single row."""
@@ -62,6 +65,7 @@ class BlockReport(WireMessage):
     parameters: Count
     spread_points: Annotated[float, msgspec.Meta(ge=0, le=1e9)]  # standard deviation of its points over the cohort
     mean_log_odds: Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]  # over the cohort; 0 from a bank, never left out
+    families: Annotated[tuple[_Code, ...], msgspec.Meta(max_length=MOST_FAMILIES)]  # of reasons; none from a bank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class BankFinisher:
             parameters=own.size,
             spread_points=round(spread, SPREAD_DECIMALS),
             mean_log_odds=0.0,
+            families=(),
         )
 
     def activate(self, request: ActivateRequest) -> Done:

@@ -1,7 +1,8 @@
 """The end of a run at a department: its block is saved, its evidence kept, and its partial scores computed.
 
-A partial is the block's log-odds for one enterprise in fixed point. All are computed now, so that scoring is a look-up;
-an enterprise without a record has the partial of a record without values.
+A partial is the block's log-odds for one enterprise in fixed point. All are computed now, so that scoring is a look-up,
+and with them what each enterprise loses by reason family; an enterprise without a record has those of a record without
+values.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from models.additive import BinnedBlock
 from models.block_file import AnyBlock, block_from_bytes, block_to_bytes, fingerprint
 from models.evidence import defaults_from_gradient, information_value, weight_of_evidence
 from models.points import PointsScale
+from models.reasons.lost import LostByFamily
 from models.scorecard import BlockScorecard
 from models.wire.outcome import MEAN_DECIMALS, SPREAD_DECIMALS, ActivateRequest, BlockReport, FinishRequest
 from models.wire.setup import Done
@@ -47,7 +49,7 @@ class DepartmentFinisher:
         self._clock = clock or SystemClock()
 
     def finish(self, request: FinishRequest) -> BlockReport:
-        """Save the block with its final parameters and say how large it is and how much it moves scores."""
+        """Save the block with its final parameters; say how large it is, how it moves scores, and for what reasons."""
         block = self._trainer.block
         block.set_weights(self._trainer.hear_last_coefficients(request.coefficients, request.turn))
         data = block_to_bytes(block)
@@ -59,6 +61,7 @@ class DepartmentFinisher:
             parameters=block.size,
             spread_points=round(float(PointsScale().factor * log_odds.std()), SPREAD_DECIMALS),
             mean_log_odds=round(float(log_odds.mean()), MEAN_DECIMALS),
+            families=LostByFamily(block, self._register.table_store.contract.reasons).codes,
         )
 
     def activate(self, request: ActivateRequest) -> Done:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from crypto.identifiers import EnterpriseId
 from models.additive import BinnedBlock
 from models.block_file import block_from_bytes
 from models.points import PointsScale
+from models.reasons.families import packaged_families
+from models.reasons.principal import families_of_blocks
 from models.scorecard import BlockScorecard
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.department.partials import partial_table
@@ -17,6 +21,7 @@ from participants.home import Home
 from participants.model_store import ModelStore, model_version
 from simulations.comparison import PooledRun
 from simulations.rehearsal import FinishedRun
+from simulations.small_federation import REASONS
 
 UNKNOWN = EnterpriseId("91000000MA00000000")
 
@@ -38,6 +43,26 @@ def test_partials_are_the_blocks_log_odds_in_fixed_point(finished: FinishedRun, 
     np.testing.assert_allclose(
         table.words([UNKNOWN]).view(np.int64) * 2.0**-PARTIAL_FRACTION_BITS, absent, atol=2.0**-PARTIAL_FRACTION_BITS
     )
+
+
+def test_points_lost_are_the_distance_from_the_best_and_their_families_stand_in_the_manifest(
+    finished: FinishedRun,
+) -> None:
+    families_of = families_of_blocks(json.loads(finished.result["manifest"]))
+    own = {name: (REASONS[name],) for name in finished.federation.departments}
+    assert families_of == own | dict.fromkeys(finished.federation.banks, ())
+    for department in finished.federation.departments:
+        home = finished.federation.homes[department]
+        model = ModelStore(home / "models", model_version(finished.result["manifest"].encode()))
+        block = block_from_bytes(model.block())
+        assert isinstance(block, BinnedBlock)
+        best = sum(float(part.min()) for part in np.split(block.weights_array(), block.starts[1:]))
+        table = partial_table(Home.open(home), model.version)
+        place = packaged_families().places[REASONS[department]]
+        for enterprise in (*DepartmentStore(home / "data").enterprise_ids()[:20], UNKNOWN):
+            lost = table.lost_words(enterprise)[place] * 2.0**-PARTIAL_FRACTION_BITS
+            partial = float(table.words([enterprise]).view(np.int64)[0]) * 2.0**-PARTIAL_FRACTION_BITS
+            assert lost == pytest.approx(partial - best, abs=2.0 ** (1 - PARTIAL_FRACTION_BITS))
 
 
 def test_evidence_counts_the_defaults_of_each_bin(finished: FinishedRun) -> None:

@@ -10,6 +10,7 @@ from crypto.identifiers import EnterpriseId, ParticipantId, Role
 from models.additive import BinnedBlock
 from models.block_file import block_to_bytes, fingerprint
 from models.feature_bins import FeatureBins, FeatureKind
+from models.reasons.families import packaged_families
 from models.wire.outcome import ActivateRequest
 from models.wire.plan import RunPlan
 from models.wire.steps import Step
@@ -52,7 +53,7 @@ def home(tmp_path: Path) -> Home:
     home = Home.create(tmp_path / "home", participant_id=ME, role=Role.DEPARTMENT, title="Tax")
     item = Item(name="late", title="Late filings", type=ItemType.NUMBER, feature=True)
     contract = DataContract(
-        holder=ME, title="Tax", categories=(Category(name="filings", title="Filings", items=(item,)),)
+        holder=ME, title="Tax", categories=(Category(name="filings", title="Filings", items=(item,), reason="TX1"),)
     )
     path = tmp_path / "records.csv"
     path.write_text("enterprise_id,late\n91350100M000100Y43,3\n", encoding="utf-8")
@@ -80,6 +81,15 @@ def test_an_activated_block_has_its_partials_and_may_be_activated_again_as_it_is
     table = partial_table(home, model_version(manifest()))
     words = table.words((EnterpriseId("91350100M000100Y43"), EnterpriseId("91350100M000100Y44")))
     assert words.tolist() == [2**23, 2**22]
+
+
+def test_an_activated_block_has_its_points_lost(home: Home) -> None:
+    activate(home, manifest())
+    table = partial_table(home, model_version(manifest()))
+    held, stranger = (table.lost_words(EnterpriseId(f"91350100M000100Y4{last}")) for last in "34")
+    place = packaged_families().places["TX1"]
+    assert {place: 2**24} == {at: word for at, word in enumerate(held.tolist()) if word}
+    assert {place: 3 * 2**22} == {at: word for at, word in enumerate(stranger.tolist()) if word}
 
 
 def test_a_run_has_one_manifest_so_that_no_block_has_two_versions(home: Home) -> None:
