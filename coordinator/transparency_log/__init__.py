@@ -10,6 +10,8 @@
     score_proofs.py    what a score request gets of it
     witnesses.py       has departments cosign it
     cosignatures.py    what they have cosigned
+    bureau_log.py      the log of a bureau's home
+    service.py         all of it for a bureau that serves
     tile_files.py      the tree and the entries as files (C2SP tlog-tiles)
     entry_bundles.py   entries as such a file has them
 

@@ -165,6 +165,10 @@ class PinBook:
             seen = self._seen = _Seen(book, now, until, MappingProxyType(documents))
         return seen.documents
 
+    def newest_documents(self) -> dict[ParticipantId, bytes]:
+        """Return everybody's newest document, signed, as it travels."""
+        return {name: trust.documents[0].data for name, trust in sorted(self._book().items()) if trust.documents}
+
     def verify(self, name: ParticipantId, data: bytes) -> ParticipantDocument:
         """Return the document in `data`, which others relayed, if it is one of those in force of `name`.
 
