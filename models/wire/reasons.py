@@ -1,4 +1,4 @@
-"""Points lost by reason family, from each department of a score's set S to whom the consent names.
+"""Points lost by reason family, from each department of a score's set S: `docs/protocols.md`, "Explanations".
 
     words_j = lost_j + mask_j  mod 2^64           sum over S of mask_j = 0        one word a family, in the list's order
     box_j   = seal(opener's X25519 key, words_j)  under the context of this request, department and opener
@@ -29,7 +29,8 @@ from crypto.identifiers import ParticipantId
 from crypto.labels import Label, labelled
 from crypto.sealed import OVERHEAD_BYTES
 from models.reasons.families import MOST_FAMILIES, packaged_families
-from models.wire.codec import WORD_BYTES, WireMessage, pack_words, unpack_words
+from models.wire.codec import WORD_BYTES, Digest, WireMessage, pack_words, unpack_words
+from models.wire.envelope import Addressed
 
 MAXIMUM_BOX_BYTES: Final = MOST_FAMILIES * WORD_BYTES + OVERHEAD_BYTES
 
@@ -48,6 +49,15 @@ class SealedReasons(WireMessage):
     MAXIMUM_BYTES: ClassVar[int] = 1 << 9
     opener: Opener
     box: Annotated[bytes, msgspec.Meta(max_length=MAXIMUM_BOX_BYTES)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterpriseReasons(WireMessage):
+    """What a bank hands on to the enterprise: the boxes of one request that the enterprise alone opens, by department."""
+
+    MAXIMUM_BYTES: ClassVar[int] = 1 << 18
+    request: Digest
+    boxes: tuple[Addressed, ...]
 
 
 def reasons_context(request: bytes, department: ParticipantId, opener: Opener) -> bytes:
