@@ -20,6 +20,7 @@ from models.hosting.command.trust import TrustCommands
 from models.hosting.trust.passphrase import read_passphrase
 from participants.bank.settings import BankSettings
 from participants.command.founding import initialise, open_home_of
+from participants.command.log_keys import LogKeyCommand
 from participants.command.runs import RunCommands
 from participants.home import Home
 from participants.node_database import node_database
@@ -179,3 +180,4 @@ _keys = KeyCommands(open_home, lambda home: node_database(home.directory, Role.B
 _runs.add_to(app)
 _trust.add_to(app)
 _keys.add_to(app)
+LogKeyCommand(open_home).add_to(app)

@@ -13,6 +13,7 @@ from models.hosting.command.keys import KeyCommands
 from models.hosting.command.options import HERE, AsJson, HomeOption, show
 from models.hosting.command.trust import TrustCommands
 from participants.command.founding import initialise, open_home_of
+from participants.command.log_keys import LogKeyCommand
 from participants.command.runs import RunCommands
 from participants.department.passkey_command import PasskeyCommands
 from participants.department.settings import DepartmentSettings
@@ -104,3 +105,4 @@ _runs.add_to(app)
 _trust.add_to(app)
 _keys.add_to(app)
 PasskeyCommands(open_home).add_to(app)
+LogKeyCommand(open_home).add_to(app)
