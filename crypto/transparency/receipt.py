@@ -62,6 +62,11 @@ class Receipt:
         """
         # (1) The log and enough witnesses have signed this state.
         checkpoint = log.checkpoint(self.note)
+        self.require_included(entry, checkpoint)
+        return checkpoint
+
+    def require_included(self, entry: bytes, checkpoint: Checkpoint) -> None:
+        """Raise `NotIncluded` unless this state, which the caller has verified, has this entry at this place."""
         # (2) It has an entry at this place.
         if self.index >= checkpoint.size:
             raise NotIncluded("a log has fewer entries than a receipt says")
@@ -72,7 +77,6 @@ class Receipt:
             raise NotIncluded(fault.message) from None
         if not hmac.compare_digest(root, checkpoint.root):
             raise NotIncluded("a log has another entry at the place that a receipt names")
-        return checkpoint
 
     def encode(self) -> bytes:
         """The receipt as a file."""

@@ -53,7 +53,7 @@ class SealedReasons(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnterpriseReasons(WireMessage):
-    """What a bank hands on to the enterprise: the boxes of one request that the enterprise alone opens, by department."""
+    """What a bank hands on to the enterprise: the boxes of a request that only the enterprise opens, by department."""
 
     MAXIMUM_BYTES: ClassVar[int] = 1 << 18
     request: Digest

@@ -21,16 +21,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from crypto.errors import PeerError, ProtocolStateError
 from crypto.identifiers import EnterpriseId, RequestId
 from models.hosting.clock import Clock
 from models.hosting.errors import PeerUnreachable, RemoteProblem
-from models.hosting.https import problems
+from models.hosting.https import problems, proof_problems
 from models.hosting.https.problems import Problem
+from models.wire.consent import Purpose
 from models.wire.online import Offer, OfferRequest, ScoreAnswer
+from participants.bank.consents import Consents
 from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, ScoreFailed, ScoreRefused
+from participants.bank.receipts import ReceiptStore
 from participants.bank.score_request import OpenRequest, Score, ScoreClient
 from participants.bank.score_store import ANSWERS_KEPT_SECONDS, ScoreStore
 
@@ -56,6 +60,8 @@ ASKED_AGAIN: Final = frozenset(
         problems.BODY_TOO_SLOW,
         problems.SIGNATURE_REPLAYED,
         problems.UNEXPLAINED,
+        proof_problems.LOG_BEHIND,
+        proof_problems.CLOCK_DISPUTED,
     }
 )
 """After these the same bytes are sent again."""
@@ -68,6 +74,16 @@ ASKED_ANEW: Final = frozenset(
     }
 )
 """After these there may be another request, with another offer."""
+OF_THE_CONSENT: Final = frozenset(
+    {
+        proof_problems.CONSENT_UNKNOWN,
+        proof_problems.CONSENT_INVALID,
+        proof_problems.CONSENT_BEYOND_RULES,
+        proof_problems.CONSENT_NOT_ACTIVE,
+        proof_problems.CONSENT_USED_UP,
+    }
+)
+"""After these the consent is not used again before it is handed in again: another one may do."""
 
 _Found = TypeVar("_Found", bound=Score | OpenRequest)
 
@@ -88,6 +104,15 @@ class _AskAnew(Exception):
         self.problem = problem
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Question:
+    """What is asked, and under which request id."""
+
+    enterprise_id: EnterpriseId
+    purpose: Purpose
+    request_id: RequestId
+
+
 class Asker:
     """Asks for scores by one model. Any number of tasks of one event loop may use it at once."""
 
@@ -97,6 +122,8 @@ class Asker:
         store: ScoreStore,
         bureau: Bureau,
         *,
+        consents: Consents,
+        receipts: ReceiptStore,
         clock: Clock,
         patience_seconds: float = PATIENCE_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
@@ -104,6 +131,8 @@ class Asker:
     ) -> None:
         self.client = client
         self.store = store
+        self.receipts = receipts
+        self._consents = consents
         self._bureau = bureau
         self._clock = clock
         self._patience_seconds = patience_seconds
@@ -112,15 +141,22 @@ class Asker:
         self._offered: tuple[float, Offer] | None = None
         self._offering = asyncio.Lock()
 
-    async def score(self, enterprise_id: EnterpriseId, request_id: RequestId | None = None) -> Score:
-        """The score of one enterprise; the same one for the same `request_id`."""
+    async def score(
+        self,
+        enterprise_id: EnterpriseId,
+        request_id: RequestId | None = None,
+        *,
+        purpose: Purpose = Purpose.APPLICATION,
+    ) -> Score:
+        """The score of one enterprise, under a consent for `purpose`; the same one for the same `request_id`."""
         until = self._clock.now() + self._patience_seconds
         found: OpenRequest | Score | None = None
         if request_id is not None:
             found = await asyncio.to_thread(self._found, enterprise_id, request_id)
         if found is None or (isinstance(found, OpenRequest) and not self._may_be_answered(found)):
             name = request_id or RequestId(secrets.token_hex(16))
-            found = await self._request(enterprise_id, name, await self._offer(until), instead_of=found)
+            question = _Question(enterprise_id, purpose, name)
+            found = await self._request(question, await self._offer(until), instead_of=found)
         return await self._ask(found, until)
 
     async def settle(self, asked: OpenRequest, until: float | None = None) -> Score:
@@ -128,7 +164,7 @@ class Asker:
         until = until or self._clock.now() + self._patience_seconds
         data = await self._post(SCORES_PATH, asked.request.encode(), ScoreAnswer.MAXIMUM_BYTES, until, asked)
         try:
-            score = await asyncio.to_thread(self.client.open, asked, ScoreAnswer.decode(data))
+            score = await asyncio.to_thread(self._open, asked, ScoreAnswer.decode(data))
         except (PeerError, ProtocolStateError):
             # The same bytes would be answered with the same bytes: who asks again is to make another request.
             await asyncio.to_thread(self.store.give_up, (asked.digest,))
@@ -140,16 +176,33 @@ class Asker:
         found = self.store.score(request_id) or self.store.open_request(request_id)
         return None if found is None else self._of_this_question(found, enterprise_id)
 
+    def _open(self, asked: OpenRequest, answer: ScoreAnswer) -> Score:
+        """The score; what came with it is kept."""
+        score = self.client.open(asked, answer)
+        self.receipts.keep(self.client.evidence(asked, answer), now=self._clock.now())
+        return score
+
     async def _request(
-        self, enterprise_id: EnterpriseId, request_id: RequestId, offer: Offer, *, instead_of: OpenRequest | None
+        self, question: _Question, offer: Offer, *, instead_of: OpenRequest | None
     ) -> OpenRequest | Score:
         """A new request, kept; or what somebody else has kept under its id at the same time."""
-        asked = await asyncio.to_thread(self.client.request, enterprise_id, offer, request_id)
-        return self._of_this_question(await self._keep(asked, instead_of), enterprise_id)
+        asked = await asyncio.to_thread(self._make, question, offer)
+        return self._of_this_question(await self._keep(asked, instead_of), question.enterprise_id)
+
+    def _make(self, question: _Question, offer: Offer) -> OpenRequest:
+        use = self._consents.use(question.enterprise_id, question.purpose, question.request_id, now=self._clock.now())
+        return self.client.request(use, offer, question.request_id)
 
     async def _keep(self, asked: OpenRequest, instead_of: OpenRequest | None) -> OpenRequest | Score:
+        return await asyncio.to_thread(self._keep_first, asked, instead_of)
+
+    def _keep_first(self, asked: OpenRequest, instead_of: OpenRequest | None) -> OpenRequest | Score:
+        """Keep a request, and whichever is sent first under its id as the one that others follow."""
         digests = () if instead_of is None else (instead_of.digest,)
-        return await asyncio.to_thread(self.store.keep, asked, now=self._clock.now(), instead_of=digests)
+        kept = self.store.keep(asked, now=self._clock.now(), instead_of=digests)
+        if isinstance(kept, OpenRequest):
+            self._consents.made(kept.statement.request_id, kept.digest)
+        return kept
 
     async def _ask(self, asked: OpenRequest | Score, until: float) -> Score:
         unanswered: list[OpenRequest] = []  # a department did not answer them, others perhaps did
@@ -183,8 +236,9 @@ class Asker:
         offer = await self._offer(until)
         same = next((one for one in unanswered if one.offer == offer), None)
         if problem.kind is not problems.DEPARTMENT_UNAVAILABLE or same is None:
-            enterprise_id = EnterpriseId(asked.enterprise_id)
-            return await self._request(enterprise_id, asked.statement.request_id, offer, instead_of=asked)
+            statement = asked.statement
+            question = _Question(EnterpriseId(asked.enterprise_id), statement.purpose, statement.request_id)
+            return await self._request(question, offer, instead_of=asked)
         return asked if same is asked else await self._keep(same, asked)
 
     async def _return_to(
@@ -258,6 +312,8 @@ class Asker:
         if kind in ASKED_ANEW:
             raise _AskAnew(problem)
         request_id = asked.statement.request_id
+        if kind in OF_THE_CONSENT:
+            await asyncio.to_thread(self._consents.refused, request_id, kind.slug)
         if kind is problems.REQUEST_CONFLICT:
             earlier = await asyncio.to_thread(
                 self.store.latest_score, EnterpriseId(asked.enterprise_id), self.client.version

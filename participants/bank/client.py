@@ -28,11 +28,19 @@ from crypto.identifiers import ModelVersion, ParticipantId, RequestId, Role
 from models.enterprise_id import parse_enterprise_id
 from models.hosting.https.door import WayOut
 from models.hosting.storage.database import Database
+from models.reasons.principal import PrincipalReason
+from models.wire.consent import Purpose
+from models.wire.consent_bundle import ConsentBundle
+from models.wire.signed_change import SignedChange
 from participants.bank.asking import ANSWER_SECONDS, PATIENCE_SECONDS, Asker
+from participants.bank.consent_desk import ConsentDesk
+from participants.bank.consents import ConsentBook, Consents, HeldConsent
 from participants.bank.database import open_database
 from participants.bank.explanation import Explanation, explain_score
+from participants.bank.receipts import ReceiptStore
 from participants.bank.score_request import Score, ScoreClient
 from participants.bank.score_store import ScoreStore
+from participants.bank.settings import relying_party_of
 from participants.home import Home
 from participants.model_store import ModelStore
 
@@ -57,11 +65,13 @@ class AsyncBankClient:
         asker: Asker,
         home: Home,
         *,
+        desk: ConsentDesk,
         at_once: int = AT_ONCE,
         close: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._asker = asker
         self._home = home
+        self._desk = desk
         self._workers = at_once
         self._at_once = asyncio.Semaphore(at_once)
         self._close = close
@@ -77,12 +87,13 @@ class AsyncBankClient:
         at_once: int = AT_ONCE,
         patience_seconds: float = PATIENCE_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        consents: Consents | None = None,
     ) -> Self:
         """The bank whose home is in `directory`.
 
         model_version, bureau: may be left out if the home has one model, and has pinned one bureau. at_once: requests
         under way. patience_seconds: how long one score may take in all. answer_seconds: and one answer, before the same
-        bytes are sent again.
+        bytes are sent again. consents: what it asks under, if not the consents in its database.
         """
 
         def read() -> tuple[Home, Database, ScoreClient, ParticipantId]:
@@ -92,10 +103,14 @@ class AsyncBankClient:
 
         home, database, client, asked = await asyncio.to_thread(read)
         peer = WayOut(home).peer(asked)
+        receipts = ReceiptStore(database)
+        book = ConsentBook(home, database, relying_party_of(home))
         asker = Asker(
             client,
             ScoreStore(database),
             peer,
+            consents=consents or book,
+            receipts=receipts,
             clock=home.clock,
             patience_seconds=patience_seconds,
             answer_seconds=answer_seconds,
@@ -105,7 +120,7 @@ class AsyncBankClient:
             await peer.close()
             database.close()
 
-        return cls(asker, home, at_once=at_once, close=close)
+        return cls(asker, home, desk=ConsentDesk(home, book, receipts, peer), at_once=at_once, close=close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,14 +138,17 @@ class AsyncBankClient:
         """The model that scores are given by."""
         return self._asker.client.version
 
-    async def score(self, enterprise_id: str, *, request_id: RequestId | None = None) -> Score:
-        """The score of one enterprise.
+    async def score(
+        self, enterprise_id: str, *, request_id: RequestId | None = None, purpose: Purpose = Purpose.APPLICATION
+    ) -> Score:
+        """The score of one enterprise, under a consent of its for `purpose`.
 
         request_id: 32 hexadecimal digits; asked again with the same, the answer is the same score and nothing is
         counted twice. Raises
 
         - `InvalidEnterpriseId`;
-        - a `ScoreFailed` (`participants/bank/errors.py`) if the bureau does not answer, or refuses;
+        - `NoConsent`, before anybody is asked; another `ScoreFailed` (`participants/bank/errors.py`) if the bureau does
+          not answer, or refuses;
         - another `PeerError` for an offer or answer that an honest bureau does not give, `UntrustedKey` among them for
           a department whose document in use is not pinned here; `ProtectionUnavailable` for an offer of too few;
         - `ProtocolStateError` for a request id that was used for another enterprise or by another model, or whose
@@ -139,7 +157,7 @@ class AsyncBankClient:
         """
         checked = parse_enterprise_id(enterprise_id)
         async with self._at_once:
-            return await self._asker.score(checked, request_id)
+            return await self._asker.score(checked, request_id, purpose=purpose)
 
     async def score_many(
         self,
@@ -147,6 +165,7 @@ class AsyncBankClient:
         *,
         progress: Progress = unseen,
         request_ids: Iterable[RequestId] | None = None,
+        purpose: Purpose = Purpose.APPLICATION,
     ) -> list[Score | YurongError]:
         """Scores in the order of the ids; in the place of each that could not be had, why not.
 
@@ -162,7 +181,7 @@ class AsyncBankClient:
             nonlocal done
             for place, (enterprise_id, request_id) in waiting:
                 try:
-                    results[place] = await self.score(enterprise_id, request_id=request_id)
+                    results[place] = await self.score(enterprise_id, request_id=request_id, purpose=purpose)
                 except YurongError as fault:
                     results[place] = fault
                 done += 1
@@ -184,6 +203,22 @@ class AsyncBankClient:
         of each missing department. There is none for a single department that answered: nobody can open its part.
         """
         return await asyncio.to_thread(self._explain, score)
+
+    async def reasons(self, score: Score) -> tuple[PrincipalReason, ...] | None:
+        """Why a score is not better: up to four reasons; None if the consent lets this bank open none."""
+        return await asyncio.to_thread(self._asker.receipts.reasons, score.request_id)
+
+    async def deposit(self, bundle: ConsentBundle) -> HeldConsent:
+        """Take a consent that an enterprise gave this bank: see `ConsentDesk.deposit`."""
+        return await self._desk.deposit(bundle)
+
+    async def change(self, change: SignedChange) -> bytes:
+        """Hand in a change of a consent: see `ConsentDesk.change`."""
+        return await self._desk.change(change)
+
+    async def complete_receipts(self) -> int:
+        """Fetch the receipts that waited for a quorum; return how many still wait."""
+        return await self._desk.complete_receipts()
 
     def _explain(self, score: Score) -> Explanation:
         client = self._asker.client
@@ -209,6 +244,7 @@ class BankClient:
         at_once: int = AT_ONCE,
         patience_seconds: float = PATIENCE_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        consents: Consents | None = None,
     ) -> Self:
         """The bank whose home is in `directory`: see `AsyncBankClient.open`."""
         opening = AsyncBankClient.open(
@@ -219,6 +255,7 @@ class BankClient:
             at_once=at_once,
             patience_seconds=patience_seconds,
             answer_seconds=answer_seconds,
+            consents=consents,
         )
         loop = _LoopThread()
         try:
@@ -245,9 +282,11 @@ class BankClient:
         """The model that scores are given by."""
         return self._client.model_version
 
-    def score(self, enterprise_id: str, *, request_id: RequestId | None = None) -> Score:
+    def score(
+        self, enterprise_id: str, *, request_id: RequestId | None = None, purpose: Purpose = Purpose.APPLICATION
+    ) -> Score:
         """The score of one enterprise: see `AsyncBankClient.score`."""
-        return self._loop.run(self._client.score(enterprise_id, request_id=request_id))
+        return self._loop.run(self._client.score(enterprise_id, request_id=request_id, purpose=purpose))
 
     def score_many(
         self,
@@ -255,12 +294,15 @@ class BankClient:
         *,
         progress: Progress = unseen,
         request_ids: Iterable[RequestId] | None = None,
+        purpose: Purpose = Purpose.APPLICATION,
     ) -> list[Score | YurongError]:
         """Scores in the order of the ids; in the place of each that could not be had, why not.
 
         progress: is called in another thread. request_ids: one for each, as in `score`.
         """
-        return self._loop.run(self._client.score_many(enterprise_ids, progress=progress, request_ids=request_ids))
+        return self._loop.run(
+            self._client.score_many(enterprise_ids, progress=progress, request_ids=request_ids, purpose=purpose)
+        )
 
     def resume(self) -> list[Score]:
         """The scores of requests that an earlier process left open."""
@@ -269,6 +311,22 @@ class BankClient:
     def explain(self, score: Score) -> Explanation:
         """What a score is made of: see `AsyncBankClient.explain`."""
         return self._loop.run(self._client.explain(score))
+
+    def reasons(self, score: Score) -> tuple[PrincipalReason, ...] | None:
+        """Why a score is not better: see `AsyncBankClient.reasons`."""
+        return self._loop.run(self._client.reasons(score))
+
+    def deposit(self, bundle: ConsentBundle) -> HeldConsent:
+        """Take a consent that an enterprise gave this bank: see `ConsentDesk.deposit`."""
+        return self._loop.run(self._client.deposit(bundle))
+
+    def change(self, change: SignedChange) -> bytes:
+        """Hand in a change of a consent: see `ConsentDesk.change`."""
+        return self._loop.run(self._client.change(change))
+
+    def complete_receipts(self) -> int:
+        """Fetch the receipts that waited for a quorum; return how many still wait."""
+        return self._loop.run(self._client.complete_receipts())
 
 
 class _LoopThread:

@@ -4,7 +4,9 @@
     └── ParticipantError
         ├── PortfolioRefused            a portfolio's file that cannot be read, or would be written over
         ├── PortfolioNotWritten         its scores are kept, their file could not be written
+        ├── ConsentNotTaken             a consent that this bank cannot use
         └── ScoreFailed                 one score could not be had; `request_id` names the request
+            ├── NoConsent               this bank has no consent to ask under
             ├── BureauUnreachable       the bureau gave no answer
             └── ScoreRefused            the bureau or a department refused; `problem` says why
                 └── AnsweredWithAnotherSet  the enterprise was answered with another set of departments before
@@ -30,6 +32,20 @@ class ScoreFailed(ParticipantError):
     def __init__(self, message: str, *, advice: str = "", request_id: RequestId | None = None) -> None:
         super().__init__(message, advice=advice)
         self.request_id = request_id
+
+
+class ConsentNotTaken(ParticipantError):
+    """A consent that is not to this bank, or that the enterprise did not give."""
+
+
+class NoConsent(ScoreFailed):
+    """This bank has no consent of the enterprise for the purpose, or none with a use left. Nothing was asked."""
+
+    def __init__(self, purpose: str) -> None:
+        super().__init__(
+            f"this bank has no consent of the enterprise to use for {purpose}",
+            advice="Ask the enterprise for one, and hand it in: `yurong bank consent deposit FILE`.",
+        )
 
 
 class PortfolioRefused(ParticipantError):

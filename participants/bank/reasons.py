@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId
 from crypto.identity import Identity
 from models.reasons.opening import LostByFamilyOverAll, open_boxes
-from models.wire.reasons import Opener, SealedReasons
+from models.wire.envelope import post
+from models.wire.reasons import EnterpriseReasons, Opener, SealedReasons
 
 
 def open_reasons(
@@ -22,6 +23,22 @@ def open_reasons(
     """
     boxes = {department: _own(reasons) for department, reasons in sealed.items()}
     return open_boxes(boxes, identity.private_agreement_key(), Opener.BANK, request=request)
+
+
+def boxes_for_enterprise(
+    request: bytes, departments: Sequence[ParticipantId], answered: Sequence[tuple[SealedReasons, ...]]
+) -> bytes:
+    """The boxes that the enterprise alone opens, for it to be given (`EnterpriseReasons`); nothing if there are none.
+
+    departments: S, each of which has answered with as many as are at its place in `answered`.
+    """
+    boxes = {
+        name: one.box
+        for name, sealed in zip(departments, answered, strict=False)
+        for one in sealed
+        if one.opener is Opener.ENTERPRISE
+    }
+    return EnterpriseReasons(request=request, boxes=post(boxes)).encode() if boxes else b""
 
 
 def _own(reasons: tuple[SealedReasons, ...]) -> bytes:

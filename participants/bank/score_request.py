@@ -5,7 +5,8 @@
 | bank   | the Paillier key, its own block      | the score: the sum over S, its own part and the missing means |
 | others | see `participants/department/scorer.py` and `coordinator/scores/scoring.py`                                 |
 
-    asked = client.request(enterprise_id, offer)     `asked.request` goes to the bureau, again and again if need be
+    use = consents.use(enterprise_id, purpose, request_id, now=now)
+    asked = client.request(use, offer, request_id)   `asked.request` goes to the bureau, again and again if need be
     score = client.open(asked, answer)
 
 An `OpenRequest` is all that is needed to open the answer, in this process or a later one. It names the enterprise, so
@@ -17,7 +18,7 @@ department can do the same.
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -29,13 +30,15 @@ from crypto.identity import ParticipantDocument
 from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
-from models.enterprise_id import parse_enterprise_id
 from models.points import PointsScale
+from models.reasons.principal import PrincipalReason, families_of_blocks, principal_reasons
 from models.wire.codec import Name, WireMessage
 from models.wire.online import Offer, ScoreAnswer, ScoreRequest
 from models.wire.plan import require_enough_departments
+from models.wire.reasons import Opener
 from models.wire.score_statement import (
     MAXIMUM_LIFETIME_SECONDS,
+    Question,
     ScoreStatement,
     SignedStatement,
     bits_of,
@@ -45,6 +48,9 @@ from models.wire.score_statement import (
 )
 from models.wire.scoring import PARTIAL_FRACTION_BITS
 from participants.bank.book import BankBook
+from participants.bank.consents import ConsentUse
+from participants.bank.reasons import boxes_for_enterprise, open_reasons
+from participants.bank.receipts import ScoreEvidence, check_receipt
 from participants.bank.scores import OwnPart
 from participants.clock import Clock
 from participants.home import Home
@@ -134,10 +140,12 @@ class ScoreClient:
         self._home = home
         self._version = version
         self._own = OwnPart(model)
+        manifest = model.manifest()
         self._means = {
-            department: float(model.manifest()["blocks"][department]["mean_log_odds"])
+            department: float(manifest["blocks"][department]["mean_log_odds"])
             for department in self._run.plan.department_ids
         }
+        self._families = families_of_blocks(manifest)
         self._book = BankBook(home.directory / "data")
         self._clock = clock
         self._keys: dict[bytes, BankPaillierKey] = {}
@@ -148,16 +156,18 @@ class ScoreClient:
         """The model that scores are asked by."""
         return self._version
 
-    def request(self, enterprise_id: EnterpriseId, offer: Offer, request_id: RequestId | None = None) -> OpenRequest:
-        """A signed request about `enterprise_id` to the departments that the bureau offers; its id, or a random one.
+    def request(self, use: ConsentUse, offer: Offer, request_id: RequestId) -> OpenRequest:
+        """A signed request under a consent, to those departments of the offer that the consent names.
 
         Raises `PeerError` for an offer that is not of this model's departments, `UntrustedKey` if it names a document
         that is not pinned here and in force, `ProtectionUnavailable` if the departments are too few.
         """
-        documents = self._check(offer)
-        parse_enterprise_id(enterprise_id)
-        request_id = request_id or RequestId(secrets.token_hex(16))
-        boxes = tuple(self._seal(enterprise_id, request_id, document) for document in documents)
+        self._check(offer)
+        offer = _within(offer, use.consent.providers)
+        documents = self._documents(offer)
+        enterprise_id = use.consent.enterprise_id
+        question = Question(enterprise_id=enterprise_id, consent=use.digest, use=use.number).encode()
+        boxes = tuple(self._seal(question, request_id, document) for document in documents)
         serial, key = self._current_key()
         statement = ScoreStatement(
             request_id=request_id,
@@ -169,6 +179,10 @@ class ScoreClient:
             bits=bits_of((document.participant_id for document in documents), self._run.plan.department_ids),
             serials=offer.serials,
             boxes=tree_of_boxes(boxes).root,
+            purpose=use.consent.purpose,
+            computation=use.consent.computation,
+            use_tag=use.tag,
+            follows=use.follows,
         )
         document = statement.sign(self._home.identities()[serial])
         request = ScoreRequest(document=document, boxes=boxes)
@@ -217,8 +231,34 @@ class ScoreClient:
         """Log-odds of each feature of this bank's own block, as its book is now; nothing if banks have no block."""
         return self._own.contributions(self._book, enterprise_id)
 
-    def _check(self, offer: Offer) -> list[ParticipantDocument]:
-        """The pinned documents of S, in its order."""
+    def evidence(self, asked: OpenRequest, answer: ScoreAnswer) -> ScoreEvidence:
+        """What came with a score: the receipt, and reasons.
+
+        Raises `PeerError` for a receipt that is not of this request and log, and for reasons that do not open.
+        """
+        statement = asked.statement
+        entry = statement.entry(asked.request.document).encode()
+        witnesses = check_receipt(answer.receipt, entry, self._home)
+        departments = tuple(ParticipantId(name) for name in asked.offer.departments)
+        reasons: tuple[PrincipalReason, ...] | None = None
+        if any(one.opener is Opener.BANK for sealed in answer.reasons for one in sealed):
+            sealed = dict(zip(departments, answer.reasons, strict=False))
+            identity = self._home.identities()[statement.bank_serial]
+            lost = open_reasons(sealed, identity, request=asked.digest)
+            families = {name: self._families[name] for name in departments if name in self._families}
+            reasons = principal_reasons(lost, families)
+        return ScoreEvidence(
+            digest=asked.digest,
+            request_id=statement.request_id,
+            document=asked.request.document,
+            receipt=answer.receipt,
+            witnesses=witnesses,
+            reasons=reasons,
+            for_enterprise=boxes_for_enterprise(asked.digest, departments, answer.reasons),
+        )
+
+    def _check(self, offer: Offer) -> None:
+        """Raise unless an offer is of this model's departments."""
         require_enough_departments(len(offer.departments))
         for names in (offer.departments, offer.missing):
             if list(names) != sorted(set(names)):
@@ -227,6 +267,10 @@ class ScoreClient:
             raise PeerError("an offer is not of this model's departments")
         if len(offer.serials) != len(offer.departments):
             raise PeerError("an offer does not name one document of each department")
+
+    def _documents(self, offer: Offer) -> list[ParticipantDocument]:
+        """The pinned documents of S, in its order."""
+        require_enough_departments(len(offer.departments))
         documents = [
             self._home.pins.document(ParticipantId(name), serial)
             for name, serial in zip(offer.departments, offer.serials, strict=True)
@@ -235,9 +279,9 @@ class ScoreClient:
             raise UntrustedKey("a department of this model is pinned here as something else")
         return documents
 
-    def _seal(self, enterprise_id: EnterpriseId, request_id: RequestId, document: ParticipantDocument) -> bytes:
+    def _seal(self, question: bytes, request_id: RequestId, document: ParticipantDocument) -> bytes:
         context = box_context(request_id, self._run.me, self._version, document.participant_id)
-        return seal(document.identity, enterprise_id.encode("ascii"), label=Label.SEALED_REQUEST, context=context)
+        return seal(document.identity, question, label=Label.SEALED_REQUEST, context=context)
 
     def _current_key(self) -> tuple[int, BankPaillierKey]:
         """The serial of this bank's document, and the key that it names."""
@@ -271,3 +315,13 @@ class ScoreClient:
                 advice="The departments did not all answer the same request; ask again.",
             )
         return signed * 2.0**-PARTIAL_FRACTION_BITS
+
+
+def _within(offer: Offer, providers: Container[str]) -> Offer:
+    """What of an offer a consent names: the others are not asked, and their means stand for them."""
+    chosen = [
+        (name, serial) for name, serial in zip(offer.departments, offer.serials, strict=True) if name in providers
+    ]
+    departments = tuple(name for name, _ in chosen)
+    missing = sorted({*offer.missing, *offer.departments} - set(departments))
+    return Offer(departments=departments, serials=tuple(serial for _, serial in chosen), missing=tuple(missing))

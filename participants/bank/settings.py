@@ -7,7 +7,9 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from models.hosting.operation.settings import Count, Seconds
+from crypto.passkeys import RelyingParty
+from models.hosting.operation.settings import CONFIG_FILE, Count, Seconds
+from participants.home import Home
 from participants.settings import ParticipantSettings
 
 
@@ -19,3 +21,9 @@ class BankSettings(ParticipantSettings):
 
     answer_seconds: Seconds = Field(10.0, description="How long a score may take before it is asked for again.")
     requests_at_once: Count = Field(4, description="Requests under way at the same time when a portfolio is scored.")
+
+
+def relying_party_of(home: Home) -> RelyingParty:
+    """On whose pages enterprises consent, by a home's settings; by the defaults if it has none."""
+    has_settings = (home.directory / CONFIG_FILE).exists()
+    return (BankSettings.read(home.directory) if has_settings else BankSettings.model_construct()).relying_party()

@@ -24,7 +24,7 @@ from crypto.merkle import leaf_digest, root_of_path
 from crypto.paillier import PaillierPublicKey
 from crypto.sealed import unseal
 from crypto.transparency.checkpoint import Checkpoint
-from crypto.transparency.errors import NotIncluded
+from crypto.transparency.errors import NotIncluded, OtherStateSeen
 from crypto.transparency.note import Note
 from models.wire.online import RelayedRequest
 from models.wire.plan import MINIMUM_DEPARTMENTS, require_enough_departments
@@ -212,7 +212,9 @@ def request_is_in_the_log(asked: Asked) -> None:
     """The request's own entry is at its place before that checkpoint."""
     index, size, path = asked.relayed.index, asked.checkpoint.size, asked.relayed.inclusion
     entry = asked.statement.entry(asked.relayed.document).encode()
-    if index >= size or root_of_path(leaf_digest(entry), index, size, path) != asked.checkpoint.root:
+    if index >= size:  # this department was shown as much as fits in one message
+        raise OtherStateSeen(size)
+    if root_of_path(leaf_digest(entry), index, size, path) != asked.checkpoint.root:
         raise NotIncluded("a score request is not where its proof says that it is in the log")
 
 

@@ -1,9 +1,12 @@
-"""A bank's database: requests under way, the scores that it was given, its approvals.
+"""A bank's database: consents, requests under way, the scores that it was given and their receipts, its approvals.
 
 | table           | one row is                                                                              |
 |-----------------|-----------------------------------------------------------------------------------------|
 | `open_requests` | a score request that is not opened yet: after a restart the same bytes can be sent again |
 | `scores`        | a score, about whom and by whom                                                         |
+| `consents`      | a consent that an enterprise gave this bank                                             |
+| `consent_uses`  | a use of a consent: which request has which number                                      |
+| `receipts`      | that a request is in the log, and what came with the answer besides the score           |
 | `approvals`     | a run that the operator was asked about                                                 |
 """
 

@@ -27,7 +27,8 @@ from models.hosting.errors import DatabaseUnusable, SchemaOutdated
 from models.hosting.storage.database import Database
 from models.hosting.storage.migrations import Schema
 from participants.bank.database import tables as bank
-from participants.bank.database.migrations import r0001_first_tables as of_bank
+from participants.bank.database.migrations import r0001_first_tables as first_of_bank
+from participants.bank.database.migrations import r0002_consents as of_bank
 from participants.department.database import tables as department
 from participants.department.database.migrations import r0001_first_tables as first_of_department
 from participants.department.database.migrations import r0002_log_view as second_of_department
@@ -110,7 +111,7 @@ def names(database: Database) -> set[str]:
             department.metadata,
             [first_of_department, second_of_department, of_department],
         ),
-        (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, [of_bank]),
+        (new_database("sqlite:////x", Role.BANK).schema, bank.metadata, [first_of_bank, of_bank]),
         (SCHEMA, bureau.metadata, [first_of_bureau, second_of_bureau, of_bureau]),
     ],
     ids=["department", "bank", "bureau"],
