@@ -1,8 +1,8 @@
 """The closed list of reason families: what a score can be said to lose points for, in Chinese and in English.
 
 The list is data, `families.toml`, and says at its top by which rules it grows. A data contract names the family of each
-of its items by code (`participants/records/contract.py`); an item without one is of the general family. A family is so
-wide that several features of a department, and as a rule of several, lie in it: neither a feature nor a value is said.
+of its items by code (`participants/records/contract.py`); an item without one is of the general family. A family is
+wider than a feature, and its texts name no value; of a department that has one feature in it, it tells of that one.
 
 The place of a family in the list is its place in every vector of points lost (`models/reasons/lost.py`).
 """

@@ -4,7 +4,8 @@
 
 In order of what was lost, the most first; of two that are equal the one that the list has first. A family that lost
 less than a point is no reason. Which departments have features of a family stands in the model's manifest: what is said
-is that the points were lost among these departments, not how much of it at which one.
+is that the points were lost among these departments, not how much of it at which one. What a bank's own records cost,
+and the means that stand for departments that are down, are no part of it.
 """
 
 from __future__ import annotations
