@@ -21,7 +21,9 @@ from participants.department.command import app as department
 from participants.errors import ParticipantError, TableRefused
 from simulations.command.bench import bench
 from simulations.command.demo import demo
+from simulations.command.enterprise import app as enterprise
 from simulations.command.federation import federation
+from simulations.command.verify import verify
 from simulations.engines.errors import EngineError
 from simulations.errors import CommandFailed, SimulationError
 
@@ -56,10 +58,12 @@ def common(
 
 app.command()(demo)
 app.command()(federation)
+app.command()(verify)
 app.add_typer(bench, name="bench")
 app.add_typer(bureau, name="bureau")
 app.add_typer(department, name="department")
 app.add_typer(bank, name="bank")
+app.add_typer(enterprise, name="enterprise")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from crypto.documents import canonical_json, parse_canonical_json
 from crypto.errors import MalformedMessage, PeerError
 from crypto.identifiers import ConsentId, EnterpriseId, parse_consent_id
 from crypto.passkeys import RelyingParty
+from models.consent.rules import packaged_rules, require_within_rules
 from models.consent.states import ConsentState, state_of
 from models.enterprise_id import parse_enterprise_id
 from models.hosting.storage.files import home_directory, private_directory, private_file
@@ -75,10 +76,15 @@ class EnterpriseHome:
         self.directory = directory
         self.signatory = signatory
 
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether an enterprise is kept there."""
+        return (directory / _ABOUT).exists()
+
     @classmethod
     def create(cls, directory: Path, signatory: Signatory) -> Self:
         """Keep a new signatory; raises `DirectoryUnusable` if one is kept there, `ProtectionUnavailable`."""
-        if (directory / _ABOUT).exists():
+        if cls.exists(directory):
             raise DirectoryUnusable(f"{directory} is an enterprise's already", advice="name another one with --home")
         home_directory(directory)
         private_directory(directory / _CONSENTS)
@@ -97,13 +103,12 @@ class EnterpriseHome:
     @classmethod
     def open(cls, directory: Path) -> Self:
         """The enterprise that is kept in a directory; raises `DirectoryUnusable`."""
-        about = directory / _ABOUT
-        if not about.exists():
+        if not cls.exists(directory):
             raise DirectoryUnusable(
                 f"{directory} is no enterprise's",
                 advice="name another one with --home, or say `yurong enterprise register`",
             )
-        relying_party, enterprise_id, name, role = _read(about, _about)
+        relying_party, enterprise_id, name, role = _read(directory / _ABOUT, _about)
         binding = directory / _BINDING
         signatory = Signatory(
             enterprise_id,
@@ -127,6 +132,11 @@ class EnterpriseHome:
             )
         private_file(self.directory / _BINDING, data)
         self.signatory.binding_of_passkey = signed
+
+    def keep_within_rules(self, bundle: ConsentBundle) -> None:
+        """Keep a consent if every department would heed it; raises `BeyondFairUse` for one to more than the rules."""
+        require_within_rules(bundle.claimed(), packaged_rules())
+        self.keep(bundle)
 
     def keep(self, bundle: ConsentBundle) -> None:
         """Keep a consent that was given."""

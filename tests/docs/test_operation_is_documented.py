@@ -29,6 +29,7 @@ PREFIXES = (
     "obfuscator_",
     "lattice_",
     "answer_",
+    "passkey_",
 )
 NODES = ("bureau", "department", "bank")
 
