@@ -9,6 +9,8 @@ import typer
 
 from coordinator.database import SCHEMA
 from coordinator.home import BureauHome
+from coordinator.log_command import LogCommands
+from coordinator.permission_command import PermissionCommands, Purposes
 from coordinator.settings import BureauSettings
 from crypto.identifiers import ModelVersion, Role, parse_participant_id
 from models.hosting.command.founding import AddressOption, NameArgument, SetOption, TitleOption, founded, write_settings
@@ -108,20 +110,20 @@ def show_model(version: ModelArgument, *, home: HomeOption = HERE, as_json: AsJs
 
 
 @app.command()
-def approve(version: ModelArgument, *, home: HomeOption = HERE) -> None:
-    """Open a model for scores."""
-    from coordinator.overview import registry
+def approve(version: ModelArgument, *, purposes: Purposes = None, home: HomeOption = HERE) -> None:
+    """Open a model for scores, and permit its banks to ask: for --purpose, or for all but matching and training."""
+    from coordinator.permissions import USUAL_PURPOSES, approve
 
-    registry(open_home(home)).approve(ModelVersion(version))
+    approve(open_home(home), ModelVersion(version), purposes or USUAL_PURPOSES)
     typer.echo(f"scores are given by {version}")
 
 
 @app.command()
 def retire(version: ModelArgument, *, home: HomeOption = HERE) -> None:
     """Close a model for scores, for good."""
-    from coordinator.overview import registry
+    from coordinator.permissions import retire
 
-    registry(open_home(home)).retire(ModelVersion(version))
+    retire(open_home(home), ModelVersion(version))
     typer.echo(f"no more scores are given by {version}")
 
 
@@ -144,7 +146,15 @@ def serve(*, home: HomeOption = HERE) -> None:
         serve_bureau(opened, BureauSettings.read(home))
 
 
-_trust = TrustCommands(open_home)
+def _log_admitted(home: Path, documents: list[bytes]) -> None:
+    from coordinator.permissions import admitted
+
+    admitted(open_home(home), documents)
+
+
+_trust = TrustCommands(open_home, pinned=_log_admitted)
 _keys = KeyCommands(open_home, lambda home: Database(database_url(home.directory), SCHEMA))
 _trust.add_to(app, pin="admit", unpin="remove")
 _keys.add_to(app)
+LogCommands(open_home).add_to(app)
+PermissionCommands(open_home).add_to(app)

@@ -11,7 +11,7 @@ holds no weight and no enterprise.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -31,6 +31,14 @@ from models.hosting.storage.database import Database
 
 VERSION_DIGITS: Final = 32
 """Of a version: so much of its manifest's SHA-256, in hexadecimal."""
+
+
+Also = Callable[[Connection], None]
+"""Writes something in a transaction of the registry."""
+
+
+def _nothing(_connection: Connection) -> None:
+    """Nothing else is written."""
 
 
 class ModelState(StrEnum):
@@ -90,8 +98,11 @@ class ModelRegistry:
             if connection.execute(new, row).first() is not None:
                 connection.execute(model_members.insert(), members)
 
-    def approve(self, version: ModelVersion, *, by: str = "operator") -> None:
-        """Open a model for scores; raises `PeerError` for an unknown one, `ProtocolStateError` for a retired one."""
+    def approve(self, version: ModelVersion, *, by: str = "operator", also: Also = _nothing) -> None:
+        """Open a model for scores; raises `PeerError` for an unknown one, `ProtocolStateError` for a retired one.
+
+        `also`: what else is written in the transaction that opens it.
+        """
         changed = {"state": ModelState.APPROVED, "approved_at": self._now(), "approved_by": by}
         with self._database.begin() as connection:
             state = _state(connection, version)
@@ -99,13 +110,23 @@ class ModelRegistry:
                 raise ProtocolStateError("a retired model is not opened again", advice="Train another one.")
             if state is ModelState.PROPOSED:
                 connection.execute(update(models).where(models.c.model_version == version), changed)
+                also(connection)
 
-    def retire(self, version: ModelVersion) -> None:
-        """Close a model for scores, for good; raises `PeerError` for an unknown one."""
+    def retire(self, version: ModelVersion, *, also: Also = _nothing) -> None:
+        """Close a model for scores, for good; raises `PeerError` for an unknown one. `also`: as of `approve`."""
         changed = {"state": ModelState.RETIRED, "retired_at": self._now()}
         with self._database.begin() as connection:
             if _state(connection, version) is not ModelState.RETIRED:
                 connection.execute(update(models).where(models.c.model_version == version), changed)
+                also(connection)
+
+    @staticmethod
+    def banks(connection: Connection, version: ModelVersion) -> list[ParticipantId]:
+        """The banks of a model."""
+        chosen = select(model_members.c.participant_id).where(
+            model_members.c.model_version == version, model_members.c.role == Role.BANK
+        )
+        return sorted(map(ParticipantId, connection.execute(chosen).scalars()))
 
     def models(self) -> tuple[RegisteredModel, ...]:
         """All models, the oldest first."""

@@ -22,6 +22,7 @@ from models.hosting.errors import FileRefused
 from models.hosting.trust.home import NodeHome
 
 OpenHome = Callable[[Path], NodeHome]
+Pinned = Callable[[Path, list[bytes]], None]
 MAXIMUM_BYTES = 1 << 16
 
 Documents = Annotated[list[Path], typer.Argument(help="document files that others handed over")]
@@ -31,11 +32,16 @@ Fingerprints = Annotated[
 ]
 
 
-class TrustCommands:
-    """The commands of one role; `open_home` opens its home."""
+def _nobody_is_told(_home: Path, _documents: list[bytes]) -> None:
+    """Only this node's own pins matter."""
 
-    def __init__(self, open_home: OpenHome) -> None:
+
+class TrustCommands:
+    """The commands of one role; `open_home` opens its home. `pinned`: is given what was handed over, and pinned."""
+
+    def __init__(self, open_home: OpenHome, *, pinned: Pinned = _nobody_is_told) -> None:
         self._open_home = open_home
+        self._pinned = pinned
 
     def add_to(self, app: typer.Typer, *, pin: str = "pin", unpin: str = "unpin") -> None:
         """Add the commands to a role's, two of them under the names that the role has for them."""
@@ -78,6 +84,7 @@ class TrustCommands:
             known = document.participant_id in node.pins.names()
             handed.append((data, _compared(document, heard, known=known)))
         pinned = node.pins.pin_all(handed)
+        self._pinned(home, [data for data, _ in handed])
         show_rows([_about(document) for document in pinned], as_json=as_json, nothing="")
 
     def unpin(self, name: Annotated[str, typer.Argument(help="a participant")], *, home: HomeOption = HERE) -> None:
