@@ -3,6 +3,7 @@
 | part      | for whom                | what it may do                                                            |
 |-----------|-------------------------|---------------------------------------------------------------------------|
 | gateway   | banks                   | offer, relay, multiply: it holds no key that opens anything               |
+| log       | banks and departments   | appends, shows, has it cosigned: it can change nothing that was seen      |
 | edge      | departments and banks   | Flower's fleet calls, with each one's own node key                        |
 | SuperLink | this machine alone      | carries the messages of runs                                              |
 | runs      | nobody                  | starts and takes up the runs that stand in the database                   |
@@ -18,6 +19,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from coordinator.consents import CONSENT_PATHS
 from coordinator.database import open_database
 from coordinator.flower.edge_program import edge_service
 from coordinator.flower.superlink import SuperLink
@@ -33,24 +35,29 @@ from coordinator.scores.meters import GatewayMeters
 from coordinator.scores.request_log import RequestLog
 from coordinator.scores.scoring import AsyncScoreGateway
 from coordinator.settings import BureauSettings
+from coordinator.transparency_log.bureau_log import open_log
+from coordinator.transparency_log.service import Peers, log_of
 from crypto.identifiers import ParticipantId, Role
-from models.hosting.https.door import Entrance, WayOut
+from models.hosting.https.door import Entrance
 from models.hosting.https.server import serve
 from models.hosting.operation.expiry import CertificateExpiry
 from models.hosting.operation.metrics import HttpMeters, Metered
 from models.hosting.operation.process import NodeProcess
 from models.hosting.storage.database import Database
-from models.wire.online import ScoreRequest
+from models.wire.deposit import ConsentDeposit
 
-ROUTES: Final = ("/v1/offers", "/v1/scores")
+ROUTES: Final = ("/v1/offers", "/v1/scores", "/v1/receipts", *CONSENT_PATHS)
+MAXIMUM_BODY_BYTES: Final = ConsentDeposit.MAXIMUM_BYTES
+"""For the guard: no request of a bank is larger."""
 _REGISTRY_SECONDS: Final = 1.0
 _log = logging.getLogger("yurong.bureau")
 
 
 def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
-    """Serve until SIGTERM. Raises `SchemaOutdated`, `ListenRefused` and `TlsUnusable`."""
+    """Serve until SIGTERM. Raises `SchemaOutdated`, `LogMissing`, `LogDamaged`, `ListenRefused` and `TlsUnusable`."""
     database = open_database(home)
-    gateway = Gateway(home, settings, ModelRegistry(database, clock=home.clock), RequestLog(database, clock=home.clock))
+    open_log(home, database).close()
+    gateway = Gateway(home, settings, database)
     checks = {"database": database.is_current, "models": gateway.is_current}
     with NodeProcess(settings, checks=checks) as process:
         process.registry.register(CertificateExpiry(home))
@@ -61,7 +68,7 @@ def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
             looked_after["runs"] = runs.is_alive
         entrance = Entrance(home, roles={Role.BANK})
         meters = GatewayMeters(process.registry)
-        guarded = entrance.guard(gateway.app(meters), maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES)
+        guarded = entrance.guard(gateway.app(meters), maximum_body_bytes=MAXIMUM_BODY_BYTES)
         counted = CountedBytes(guarded, meters.with_banks)
         app = Metered(counted, HttpMeters(process.registry), service="gateway", routes=ROUTES)
         process.open_operations(looked_after)
@@ -76,13 +83,11 @@ def serve_bureau(home: BureauHome, settings: BureauSettings) -> None:
 
 
 class Gateway:
-    """The gateway and what goes on behind it: probing departments, and following the registry of models."""
+    """The gateway and what goes on behind it: the log, probing departments, following the registry of models."""
 
-    def __init__(
-        self, home: BureauHome, settings: BureauSettings, registry: ModelRegistry, requests: RequestLog
-    ) -> None:
-        self._home, self._settings, self._registry, self._requests = home, settings, registry, requests
-        self._way_out = WayOut(home)
+    def __init__(self, home: BureauHome, settings: BureauSettings, database: Database) -> None:
+        self._home, self._settings, self._database = home, settings, database
+        self._registry = ModelRegistry(database, clock=home.clock)
         self._current = False
 
     def is_current(self) -> bool:
@@ -90,39 +95,44 @@ class Gateway:
         return self._current
 
     def app(self, meters: GatewayMeters) -> FastAPI:
-        """The application."""
+        """The application. It opens the log when it starts, and closes it when it ends."""
+        peers = Peers(self._home, traffic=meters.with_departments)
+        log = log_of(self._home, self._database, peers)
 
         def changed(department: ParticipantId, up: bool) -> None:
             meters.department_is(department, up)
             _log.warning("department %s", "up" if up else "down", extra={"participant": department})
 
         fan_out = FanOut(
-            lambda name: self._way_out.peer(name, traffic=meters.with_departments),
+            peers,
             on_change=changed,
             answered=meters.answered,
+            behind=log.scores.behind,
             deadline_seconds=self._settings.answer_seconds,
         )
-        gateway = AsyncScoreGateway([], fan_out, self._home.pins.document)
+        gateway = AsyncScoreGateway([], fan_out, log.scores, self._home.pins.document)
         queue = FairQueue(in_flight=self._settings.scores_at_once, waiting_per_bank=self._settings.scores_waiting)
-        service = GatewayService(gateway, record=self._requests, meters=meters, queue=queue)
+        requests = RequestLog(self._database, clock=self._home.clock)
+        service = GatewayService(gateway, record=requests, meters=meters, queue=queue)
 
         @asynccontextmanager
         async def background(_app: FastAPI) -> AsyncIterator[None]:
             await self._read(gateway, meters)
-            tasks = [
-                asyncio.create_task(self._follow(gateway, meters)),
-                asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models)),
-            ]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                await service.close()
-                await fan_out.close()
+            async with log.serving():
+                tasks = [
+                    asyncio.create_task(self._follow(gateway, meters)),
+                    asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models)),
+                ]
+                try:
+                    yield
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                    await service.close()
+                    await fan_out.close()
 
-        return gateway_app(service, background=background)
+        return gateway_app(service, more=log.desk.operations(), background=background)
 
     async def _follow(self, gateway: AsyncScoreGateway, meters: GatewayMeters) -> None:
         while True:

@@ -20,7 +20,7 @@ from coordinator.scores.scoring import ServedModel, UnderWay
 from crypto.errors import PeerError
 from crypto.identifiers import ModelVersion, ParticipantId
 from models.hosting.errors import PeerUnreachable, RemoteProblem
-from models.hosting.https import problems
+from models.hosting.https import problems, proof_problems
 from models.hosting.https.peer import Peer
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest
 
@@ -42,9 +42,13 @@ _OF_THE_BANK: Final = frozenset(
         problems.INVALID_ENTERPRISE_ID,
         problems.REQUEST_EXPIRED,
         problems.TOO_FEW_DEPARTMENTS,
+        *(kind for kind in proof_problems.PROOF_KINDS if kind.retry_after_seconds is None),
     }
 )
-"""Why a department refuses what the bank made. What else it may say is between it and the bureau."""
+"""Why a department refuses what the bank made, or the proof that the bureau sent along.
+
+What else it may say is between it and the bureau.
+"""
 
 _OF_EITHER: Final = frozenset({problems.MALFORMED, problems.UNTRUSTED_KEY})
 """Of those, what a department's guard may also say of the bureau itself. Then it refuses the bureau's probe as well."""
@@ -57,6 +61,10 @@ def _unmeasured(_department: ParticipantId, _seconds: float) -> None:
     """Nobody wants to know."""
 
 
+def _unnoticed(_department: ParticipantId) -> None:
+    """Nobody shows it the log."""
+
+
 class FanOut:
     """A `coordinator.scores.scoring.AsyncDepartmentPost` over peers of ours. Used within one event loop."""
 
@@ -66,13 +74,14 @@ class FanOut:
         *,
         on_change: Callable[[ParticipantId, bool], None],
         answered: Answered = _unmeasured,
+        behind: Callable[[ParticipantId], None] = _unnoticed,
         deadline_seconds: float = DEADLINE_SECONDS,
         offer_seconds: float = OFFER_SECONDS,
         probe_seconds: float = TIMEOUT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._new_peer = new_peer
-        self._answered = answered
+        self._answered, self._behind = answered, behind
         self._deadline_seconds = deadline_seconds
         self._monotonic = monotonic
         self._peers: dict[ParticipantId, Peer] = {}
@@ -152,6 +161,9 @@ class FanOut:
         if kind in _OF_THE_BANK:
             self.probe.heard(name)
             return DepartmentRefused(name, kind)
+        if kind is proof_problems.LOG_BEHIND:
+            self._behind(name)
+            return DepartmentUnavailable({name: LossReason.UNAVAILABLE})
         if kind.retry_after_seconds is not None:
             self.probe.doubt(name)
             return DepartmentUnavailable({name: LossReason.UNAVAILABLE})

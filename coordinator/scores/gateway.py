@@ -2,26 +2,28 @@
 
     POST /v1/offers   OfferRequest -> Offer          which departments are up?
     POST /v1/scores   ScoreRequest -> ScoreAnswer    the same bytes may be sent again until they expire
+    POST /v1/receipts ReceiptRequest -> ReceiptReply the receipt of a request, once a majority has cosigned the log
 
 `models.hosting.https.guard.Guard` stands before this application: whose request it is, is known. It is answered
 if that is a bank of the model, and the one that signed what is asked. Bodies are MessagePack, refusals RFC 9457.
 
 The bureau writes down every score request before a department sees it, and what came of it: who asked, when, by which
-model, and who was missing. It does not know about whom.
+model, and who was missing; and both in the log, where everybody sees that there was a request. It does not know about
+whom.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import perf_counter
 from typing import Final, Protocol
 
 from fastapi import FastAPI
 
-from coordinator.errors import GatewayBusy
+from coordinator.errors import DepartmentRefused, GatewayBusy
 from coordinator.scores.fair_queue import FairQueue
 from coordinator.scores.meters import GatewayMeters, Part
 from coordinator.scores.scoring import AsyncScoreGateway, Relay, ServedModel, UnderWay
@@ -30,7 +32,7 @@ from crypto.identifiers import ParticipantId
 from models.hosting.errors import RequestRefused
 from models.hosting.https import problems
 from models.hosting.https.message_app import Operation, message_app, whoever_waits
-from models.wire.online import Offer, OfferRequest, ScoreAnswer, ScoreRequest
+from models.wire.online import Offer, OfferRequest, ReceiptReply, ReceiptRequest, ScoreAnswer, ScoreRequest
 
 ANSWERED: Final = "answered"
 """The outcome of a score request that came to a score."""
@@ -97,6 +99,12 @@ class GatewayService:
                     if under_way:
                         self._go_on(_end_when_done(turn.pop_all(), under_way))
 
+    async def receipt(self, caller: ParticipantId, data: bytes) -> bytes:
+        """The receipt of a request, by its digest. It says nothing that the log does not."""
+        request = ReceiptRequest.decode(data)
+        async with self._queue.turn(caller):
+            return ReceiptReply(receipt=await self.gateway.log.receipt(request.request)).encode()
+
     async def close(self) -> None:
         """Wait for what is being written, and for what departments are still asked."""
         if self._going_on:
@@ -107,12 +115,20 @@ class GatewayService:
         await asyncio.to_thread(self._record.received, relay)
         outcome = problems.INTERNAL.slug
         try:
+            with self.meters.timing(Part.LOG):
+                proven = await self.gateway.place(relay)
             with self.meters.timing(Part.NETWORK):
-                answers = await self.gateway.collect(relay, under_way)
+                answers = await self.gateway.collect(relay, proven, under_way)
             began = perf_counter()
-            answer = self.gateway.combine(relay, answers).encode()
+            score = self.gateway.combine(relay, proven, answers)
+            answer = score.encode()
             self.meters.took(Part.CRYPTOGRAPHY, prepared + perf_counter() - began)
+            self.gateway.log.answered(relay.digest, score.ciphertext)
             outcome = ANSWERED
+        except DepartmentRefused as fault:
+            outcome = fault.kind.slug
+            self.gateway.log.refused(relay.digest, fault.department, outcome)
+            raise
         except YurongError as fault:
             outcome = problems.problem_of(fault).slug
             raise
@@ -148,14 +164,21 @@ async def _end_when_done(turn: AsyncExitStack, under_way: UnderWay) -> None:
 Background = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def gateway_app(service: GatewayService, *, background: Background | None = None) -> FastAPI:
-    """The application, to be put behind a `Guard`. `background`: what goes on in its loop as long as it serves."""
+def gateway_app(
+    service: GatewayService, *, more: Iterable[Operation] = (), background: Background | None = None
+) -> FastAPI:
+    """The application, to be put behind a `Guard`. `background`: what goes on in its loop as long as it serves.
+
+    more: what else banks may ask.
+    """
     return message_app(
         "Yurong bureau",
         "Scores for banks. Every request is signed by RFC 9421 over mutual TLS.",
         [
             Operation("/v1/offers", whoever_waits(service.offer), OfferRequest, Offer),
             Operation("/v1/scores", whoever_waits(service.score), ScoreRequest, ScoreAnswer),
+            Operation("/v1/receipts", whoever_waits(service.receipt), ReceiptRequest, ReceiptReply),
+            *more,
         ],
         lifespan=background,
     )

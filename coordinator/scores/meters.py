@@ -1,7 +1,8 @@
 """What the gateway counts and times, for Prometheus. No label names an enterprise, and none a bank's amounts.
 
-yurong_gateway_seconds{part}                   waiting for a turn, cryptography at the bureau, network (the wait for
-                                               the slowest department, with what it computes); `all` is the whole
+yurong_gateway_seconds{part}                   waiting for a turn, cryptography at the bureau, log (until the request
+                                               is in it), network (the wait for the slowest department, with what it
+                                               computes); `all` is the whole
 yurong_gateway_bytes_total{side,direction}     HTTP's heads and bodies, without TLS's own; in: the bureau receives it
 yurong_gateway_waiting, _in_flight             requests in line, and with departments
 yurong_department_up{department}               1 or 0, of the departments of models that scores are given by
@@ -29,6 +30,7 @@ class Part(StrEnum):
 
     WAITING = "waiting"
     CRYPTOGRAPHY = "cryptography"
+    LOG = "log"
     NETWORK = "network"
     ALL = "all"
 

@@ -1,7 +1,8 @@
 """The score of one enterprise at the bureau: `docs/protocols.md`, "Score of one enterprise".
 
     offer    which departments are up: they are the set S, fixed before any mask is made
-    score    relay the bank's request to each of S, check what comes back, multiply, return one ciphertext
+    score    log the bank's request, relay it to each of S with the proof, check what comes back, multiply, return one
+             ciphertext and the receipt
 
 | who    | holds                  | learns                                                                            |
 |--------|------------------------|-----------------------------------------------------------------------------------|
@@ -20,10 +21,13 @@ from functools import lru_cache
 from typing import Protocol
 
 from coordinator.errors import BadAnswer, DepartmentUnavailable, LossReason, ModelNotServed
+from coordinator.scores.score_log import ScoreLog, ShownLog
+from coordinator.transparency_log.score_proofs import Proven
 from crypto.errors import InvalidCiphertext, MalformedMessage, PeerError, UntrustedKey
 from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.identity import ParticipantDocument
 from crypto.paillier import PaillierPublicKey
+from crypto.transparency.receipt import Receipt
 from models.wire.online import (
     DepartmentAnswer,
     Offer,
@@ -33,6 +37,7 @@ from models.wire.online import (
     ScoreRequest,
 )
 from models.wire.plan import require_enough_departments
+from models.wire.reasons import SealedReasons
 from models.wire.score_statement import ScoreStatement, SignedStatement, request_digest, tree_of_boxes
 
 UnderWay = set[asyncio.Task[bytes]]
@@ -98,14 +103,35 @@ def _paillier_key(modulus: int) -> PaillierPublicKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """A checked request on its way: what each department of S gets, and what its answer is held to."""
+    """A checked request on its way: what each department of S gets, and what its answer is held to.
+
+    digest: of the signed document. use_tag: what the log's entry is found by.
+    """
 
     model: ServedModel
     bank: ParticipantId
     key: PaillierPublicKey
     digest: bytes
     departments: tuple[ParticipantId, ...]
-    messages: Mapping[ParticipantId, bytes]
+    document: bytes
+    use_tag: bytes
+    boxes: Mapping[ParticipantId, tuple[bytes, bytes]]
+    """What is sealed to each department, and its path to what the bank signed."""
+
+    def messages(self, proven: Proven, log: ShownLog) -> dict[ParticipantId, bytes]:
+        """What each department gets: the request, its box, and the log up to the request."""
+        inclusion = b"".join(proven.path)
+        return {
+            name: RelayedRequest(
+                document=self.document,
+                box=box,
+                path=path,
+                extension=log.extension_for(name, proven),
+                index=proven.index,
+                inclusion=inclusion,
+            ).encode()
+            for name, (box, path) in self.boxes.items()
+        }
 
 
 class ScoreDesk:
@@ -150,25 +176,32 @@ class ScoreDesk:
         tree = tree_of_boxes(request.boxes)
         if tree.root != statement.boxes:
             raise PeerError("a score request came with other boxes than the bank signed")
-        messages = {
-            name: RelayedRequest(document=request.document, box=box, path=path).encode()
-            for name, box, path in zip(departments, request.boxes, tree.paths, strict=True)
-        }
+        boxes = zip(request.boxes, tree.paths, strict=True)
         return Relay(
             model=model,
             bank=statement.bank,
             key=key,
             digest=request_digest(request.document),
             departments=departments,
-            messages=messages,
+            document=request.document,
+            use_tag=statement.use_tag,
+            boxes=dict(zip(departments, boxes, strict=True)),
         )
 
-    def combine(self, relay: Relay, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
+    def combine(
+        self, relay: Relay, proven: Proven, log: ShownLog, answers: Mapping[ParticipantId, bytes]
+    ) -> ScoreAnswer:
         """Check what came back and multiply it; raises a `YurongError` that names whoever answered wrongly."""
         key = relay.key
-        ciphertexts = {name: _ciphertext(answers[name], name, relay.digest, key) for name in relay.departments}
+        read = {name: _answer(answers[name], name, relay.digest) for name in relay.departments}
+        ciphertexts = {name: _ciphertext(answer, name, key) for name, answer in read.items()}
+        for name, answer in read.items():
+            log.cosigned(name, proven, answer.cosignature)
         return ScoreAnswer(
-            request=relay.digest, ciphertext=_product(key, ciphertexts).to_bytes(key.ciphertext_bytes, "big")
+            request=relay.digest,
+            ciphertext=_product(key, ciphertexts).to_bytes(key.ciphertext_bytes, "big"),
+            receipt=Receipt(index=proven.index, path=proven.path, note=log.note(proven)).encode(),
+            reasons=_reasons(read.values()),
         )
 
     def model(self, version: str) -> ServedModel:
@@ -191,14 +224,26 @@ class ScoreDesk:
         return statement, key
 
 
+class LocalLog(ShownLog, Protocol):
+    """A log that is written to without waiting."""
+
+    def place(self, document: bytes, tag: bytes) -> Proven:
+        """Where a request is in the log; the same for the same bytes."""
+        ...
+
+
 class ScoreGateway:
     """The bureau's side for departments of this process."""
 
     def __init__(
-        self, models: Iterable[ServedModel], carrier: DepartmentPost, document: DocumentInForce | None = None
+        self,
+        models: Iterable[ServedModel],
+        carrier: DepartmentPost,
+        log: LocalLog,
+        document: DocumentInForce | None = None,
     ) -> None:
         self.desk = ScoreDesk(models, document)
-        self._carrier = carrier
+        self._carrier, self._log = carrier, log
 
     def offer(self, request: OfferRequest) -> Offer:
         """The set S as it can be had now; raises `ProtectionUnavailable` if it is too small."""
@@ -208,16 +253,22 @@ class ScoreGateway:
     def score(self, request: ScoreRequest) -> ScoreAnswer:
         """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
         relay = self.desk.prepare(request)
-        return self.desk.combine(relay, self._carrier.relay(relay.messages))
+        proven = self._log.place(relay.document, relay.use_tag)
+        return self.desk.combine(relay, proven, self._log, self._carrier.relay(relay.messages(proven, self._log)))
 
 
 class AsyncScoreGateway:
     """The bureau's side for departments at the other ends of a network."""
 
     def __init__(
-        self, models: Iterable[ServedModel], carrier: AsyncDepartmentPost, document: DocumentInForce | None = None
+        self,
+        models: Iterable[ServedModel],
+        carrier: AsyncDepartmentPost,
+        log: ScoreLog,
+        document: DocumentInForce | None = None,
     ) -> None:
         self.desk = ScoreDesk(models, document)
+        self.log = log
         self._carrier = carrier
 
     async def offer(self, request: OfferRequest) -> Offer:
@@ -228,22 +279,26 @@ class AsyncScoreGateway:
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
         relay = self.desk.prepare(request)
-        return self.combine(relay, await self.collect(relay))
+        proven = await self.place(relay)
+        return self.combine(relay, proven, await self.collect(relay, proven))
 
-    async def collect(self, relay: Relay, under_way: UnderWay | None = None) -> Mapping[ParticipantId, bytes]:
-        """All answers to a request. Nobody is asked unless all of S are up. `under_way`: see `AsyncDepartmentPost`.
-
-        An enterprise is answered with one set; so it is better not asked about at all than answered by a part of S.
-        """
+    async def place(self, relay: Relay) -> Proven:
+        """Have a request in the log. It is not logged unless all of S are up: it would be a use that nobody answers."""
         up = await self._carrier.up(relay.model)
         if down := [name for name in relay.departments if name not in up]:
             raise DepartmentUnavailable(dict.fromkeys(down, LossReason.UNAVAILABLE))
-        return await self._carrier.relay(relay.messages, under_way)
+        return await self.log.place(relay.document, relay.use_tag, relay.departments)
 
-    def combine(self, relay: Relay, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
+    async def collect(
+        self, relay: Relay, proven: Proven, under_way: UnderWay | None = None
+    ) -> Mapping[ParticipantId, bytes]:
+        """All answers to a request that is in the log. `under_way`: see `AsyncDepartmentPost`."""
+        return await self._carrier.relay(relay.messages(proven, self.log), under_way)
+
+    def combine(self, relay: Relay, proven: Proven, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
         """The product of all answers; raises `BadAnswer` if one is none."""
         try:
-            return self.desk.combine(relay, answers)
+            return self.desk.combine(relay, proven, self.log, answers)
         except PeerError as fault:
             raise BadAnswer(fault.message) from fault
 
@@ -252,14 +307,25 @@ def _missing(model: ServedModel, departments: tuple[ParticipantId, ...]) -> tupl
     return tuple(name for name in model.departments if name not in departments)
 
 
-def _ciphertext(data: bytes, department: ParticipantId, request: bytes, key: PaillierPublicKey) -> int:
-    """One department's number, not checked yet; the error names the department."""
+def _answer(data: bytes, department: ParticipantId, request: bytes) -> DepartmentAnswer:
+    """What one department answered this request; the error names the department."""
     try:
         answer = DepartmentAnswer.decode(data)
     except MalformedMessage:
         raise MalformedMessage(f"{department} answered with something that is no answer") from None
     if answer.request != request:
         raise PeerError(f"{department} answered another request")
+    return answer
+
+
+def _reasons(answers: Iterable[DepartmentAnswer]) -> tuple[tuple[SealedReasons, ...], ...]:
+    """What each has sealed for whoever may open it; nothing if nobody has."""
+    reasons = tuple(answer.reasons for answer in answers)
+    return reasons if any(reasons) else ()
+
+
+def _ciphertext(answer: DepartmentAnswer, department: ParticipantId, key: PaillierPublicKey) -> int:
+    """One department's number, not checked yet; the error names the department."""
     if len(answer.ciphertext) != key.ciphertext_bytes:
         raise InvalidCiphertext(f"{department} answered with something that is no ciphertext")
     return int.from_bytes(answer.ciphertext, "big")

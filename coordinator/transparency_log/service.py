@@ -1,7 +1,8 @@
 """The log of a bureau that serves, from the opening of its files to their closing, with all that needs it.
 
-async with log_service(home, database, peer) as log:
-    log.sequencer, log.witnesses, log.proofs, log.desk
+log = log_of(home, database, peer)
+async with log.serving():
+    log.sequencer, log.witnesses, log.scores, log.desk
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from coordinator.consents import ConsentDesk
 from coordinator.home import BureauHome
+from coordinator.scores.score_log import ScoreLog
 from coordinator.transparency_log import outbox
 from coordinator.transparency_log.bureau_log import log_directory, open_log
 from coordinator.transparency_log.log import TransparencyLog
@@ -31,8 +33,14 @@ class LogService:
 
     sequencer: Sequencer
     witnesses: Witnesses
-    proofs: ScoreProofs
+    scores: ScoreLog
     desk: ConsentDesk
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Open the log; raises `LogMissing` if `yurong bureau log create` was never typed, and `LogDamaged`."""
+        async with self.sequencer, self.witnesses:
+            yield
 
 
 class Peers:
@@ -54,15 +62,14 @@ class Peers:
             await peer.close()
 
 
-@asynccontextmanager
-async def log_service(
+def log_of(
     home: BureauHome,
     database: Database,
     peer: Callable[[ParticipantId], Peer],
     *,
     deadline_seconds: float = DEADLINE_SECONDS,
-) -> AsyncIterator[LogService]:
-    """Serve the log; raises `LogMissing` if `yurong bureau log create` was never typed, and `LogDamaged`."""
+) -> LogService:
+    """A home's log, to be served: nothing of it is opened yet."""
 
     def opened() -> TransparencyLog:
         with database.begin() as connection:
@@ -71,25 +78,18 @@ async def log_service(
         return open_log(home, database)
 
     sequencer = Sequencer(opened, database, clock=home.clock, signs_as=lambda: (home.serial, home.serials()))
-    async with sequencer:
-        witnesses = Witnesses(
-            sequencer, peer, home.pins.documents, log_directory(home), deadline_seconds=deadline_seconds
-        )
-        async with witnesses:
-            yield LogService(
-                sequencer=sequencer,
-                witnesses=witnesses,
-                proofs=ScoreProofs(
-                    sequencer,
-                    witnesses.known_size,
-                    bureau=home.participant_id,
-                    identity=home.identity,
-                    clock=home.clock,
-                ),
-                desk=ConsentDesk(sequencer, witnesses, peer, lambda: _departments(home)),
-            )
+    witnesses = Witnesses(sequencer, peer, home.pins.documents, log_directory(home), deadline_seconds=deadline_seconds)
+    proofs = ScoreProofs(
+        sequencer, witnesses.known_size, bureau=home.participant_id, identity=home.identity, clock=home.clock
+    )
 
+    def admitted() -> frozenset[ParticipantId]:
+        documents = home.pins.documents().items()
+        return frozenset(name for name, found in documents if found[0].role is Role.DEPARTMENT)
 
-def _departments(home: BureauHome) -> frozenset[ParticipantId]:
-    documents = home.pins.documents().items()
-    return frozenset(name for name, found in documents if found[0].role is Role.DEPARTMENT)
+    return LogService(
+        sequencer=sequencer,
+        witnesses=witnesses,
+        scores=ScoreLog(sequencer, witnesses, proofs, admitted),
+        desk=ConsentDesk(sequencer, witnesses, peer, admitted),
+    )

@@ -19,7 +19,7 @@ from coordinator.home import BureauHome
 from coordinator.permissions import registrar_subject, say
 from coordinator.registry import ModelRegistry
 from coordinator.transparency_log import outbox, places
-from coordinator.transparency_log.service import log_service
+from coordinator.transparency_log.service import log_of
 from crypto.documents import canonical_json
 from crypto.errors import PeerError, ProtocolStateError, UntrustedKey
 from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
@@ -93,7 +93,8 @@ class Desk:
         database = open_database(home)
 
         async def serve() -> tuple[bytes, ...]:
-            async with asyncio.timeout(20), log_service(home, database, peer) as log:
+            log = log_of(home, database, peer)
+            async with asyncio.timeout(20), log.serving():
                 while log.sequencer.state.size < until:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 await log.witnesses.cosign(until)

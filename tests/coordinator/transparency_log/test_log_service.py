@@ -14,7 +14,7 @@ from coordinator.errors import LogExists, LogMissing
 from coordinator.home import BureauHome
 from coordinator.transparency_log import places
 from coordinator.transparency_log.bureau_log import create_log, open_log
-from coordinator.transparency_log.service import Peers, log_service
+from coordinator.transparency_log.service import Peers, log_of
 from crypto.identifiers import ParticipantId, Role
 from crypto.identity import Identity, ParticipantDocument
 from crypto.succession import HandOver
@@ -55,7 +55,8 @@ def participants(database: Database) -> list[str]:
 
 async def served(home: BureauHome, database: Database, *, until: int) -> None:
     peers = Peers(home)
-    async with log_service(home, database, peers, deadline_seconds=0.1) as log:
+    log = log_of(home, database, peers, deadline_seconds=0.1)
+    async with log.serving():
         while log.sequencer.state.size < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         current = log_keys(BUREAU, [HandOver(home.document()).verify_signed_by_itself()])
@@ -98,7 +99,8 @@ def test_an_identity_that_is_changed_while_the_log_is_served_signs_from_then_on(
     create_log(home, database).close()
 
     async def scenario() -> None:
-        async with log_service(home, database, Peers(home), deadline_seconds=0.1) as log:
+        log = log_of(home, database, Peers(home), deadline_seconds=0.1)
+        async with log.serving():
             home.prepare_rotation({"identity"})
             home.finish_rotation()
             current = log_keys(BUREAU, [HandOver(home.document()).verify_signed_by_itself()])[0]
