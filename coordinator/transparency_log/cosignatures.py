@@ -44,9 +44,11 @@ class Cosignatures:
         return len(self._lines.get(note.text, {}).keys() & departments) >= majority(len(departments))
 
     def on(self, note: Note) -> Note:
-        """A state with the cosignatures that are known of it."""
+        """A state with the cosignatures that are known of it, in the place of earlier ones by the same witnesses."""
         lines = self._lines.get(note.text, {})
-        return note.with_signatures(lines[name] for name in sorted(lines))
+        known = {line.name for line in lines.values()}
+        others = tuple(line for line in note.signatures if line.name not in known)
+        return Note(note.text, others).with_signatures(lines[name] for name in sorted(lines))
 
     def _verified(self, department: ParticipantId, note: Note, cosignature: bytes) -> NoteSignature:
         self._look()

@@ -9,7 +9,6 @@ from crypto.errors import MalformedMessage
 from models.wire.log_entry import PUBLIC, EntryKind, LogEntry
 from models.wire.logged import entry_of
 
-
 MAXIMUM_DOCUMENT_BYTES: Final = 1 << 14
 """Of what a `LogExtension` takes."""
 

@@ -60,6 +60,8 @@ def test_a_state_is_cosigned_by_a_majority_and_in_time_by_all(bureau: LogRehears
                 assert attested.size == placed.size
                 assert len(cosigners(bureau, attested.note)) >= 3
             await until(lambda: cosigners(bureau, witnesses.with_cosignatures(placed.note)) == set(NAMES))
+            cosigned = witnesses.with_cosignatures(placed.note)
+            assert witnesses.with_cosignatures(cosigned.encode()) == cosigned
             assert [witnesses.known_size(name) for name in NAMES] == [5] * 5
             # Each was shown each entry once.
             assert all(sum(count for _, count in one.shown) == 5 for one in bureau.departments.values())
