@@ -1,4 +1,4 @@
-"""`yurong department register-passkey` and `unbind-passkey`: what the people at the desk type."""
+"""`yurong department register-passkey` and `withdraw-passkey`: what the people at the desk type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from models.hosting.clock import SystemClock
 from models.hosting.command.options import HERE, AsJson, HomeOption, show
 from models.hosting.command.trust import read_limited
 from models.hosting.storage.files import private_file
-from models.wire.passkey_binding import PasskeyBinding, SignedBinding
+from models.wire.passkey_binding import PasskeyBinding
+from models.wire.permission import Permission
 from participants.department.settings import DepartmentSettings
 from participants.home import Home
 
@@ -31,7 +32,7 @@ class PasskeyCommands:
     def add_to(self, app: typer.Typer) -> None:
         """Add the commands to the department's."""
         app.command("register-passkey")(self.register)
-        app.command("unbind-passkey")(self.unbind)
+        app.command("withdraw-passkey")(self.withdraw)
 
     def register(
         self,
@@ -52,9 +53,12 @@ class PasskeyCommands:
             seen=(lambda _: True) if seen else _ask,
             clock=SystemClock(),
         )
-        _written(signed, out or file.with_suffix(".binding"), as_json=as_json)
+        path = out or file.with_suffix(".binding")
+        private_file(path, signed.encode())
+        about = _about(signed.claimed())
+        show(about | {"digest": signed.entry().digest.hex(), "binding": str(path)}, as_json=as_json)
 
-    def unbind(
+    def withdraw(
         self,
         file: Annotated[Path, typer.Argument(help="the binding that this department signed")],
         *,
@@ -62,11 +66,17 @@ class PasskeyCommands:
         home: HomeOption = HERE,
         as_json: AsJson = False,
     ) -> None:
-        """Take back that a passkey is an enterprise's: it is lost, or the person signs no longer."""
-        from participants.department.passkey_desk import unbind_passkey
+        """Say that a passkey signs no longer, as it is lost: hand the file to the bureau, to be put into the log."""
+        from participants.department.passkey_desk import withdraw_passkey
 
-        signed = unbind_passkey(self._open_home(home), read_limited(file), clock=SystemClock())
-        _written(signed, out or file.with_suffix(".unbinding"), as_json=as_json)
+        withdrawn = withdraw_passkey(self._open_home(home), read_limited(file), clock=SystemClock())
+        path = out or file.with_suffix(".permission")
+        private_file(path, withdrawn)
+        digest = Permission.entry(withdrawn).digest.hex()
+        show(
+            {"passkey": Permission.claimed(withdrawn).subject.grantee, "digest": digest, "file": str(path)},
+            as_json=as_json,
+        )
 
 
 def _ask(binding: PasskeyBinding) -> bool:
@@ -81,10 +91,4 @@ def _about(binding: PasskeyBinding) -> dict[str, object]:
         "name": binding.signatory.name,
         "role": str(binding.signatory.role),
         "passkey_of": binding.passkey.relying_party_id,
-        "what": str(binding.what),
     }
-
-
-def _written(signed: SignedBinding, path: Path, *, as_json: bool) -> None:
-    private_file(path, signed.encode())
-    show(_about(signed.claimed()) | {"digest": signed.entry().digest.hex(), "binding": str(path)}, as_json=as_json)

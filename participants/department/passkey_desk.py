@@ -4,6 +4,8 @@
     operator     sees the person and the business licence, and compares
     department   signs the same bytes                                               SignedBinding
 
+    department   says that a passkey signs no longer: it names the passkey's tag    Permission
+
 Which departments may is a permission in the log; without it nobody believes the signature. The desk never alters what
 the enterprise signed, so it can only sign or not.
 """
@@ -15,7 +17,8 @@ from typing import Final
 
 from crypto.errors import PeerError, UntrustedKey
 from models.hosting.clock import Clock
-from models.wire.passkey_binding import BindingRequest, BindingWhat, PasskeyBinding, SignedBinding
+from models.wire.passkey_binding import BindingRequest, PasskeyBinding, SignedBinding
+from models.wire.permission import Permission, signing_with
 from participants.home import Home
 from participants.settings import ParticipantSettings
 
@@ -51,24 +54,14 @@ def register_passkey(
     return asked.signed_by(home.identity())
 
 
-def unbind_passkey(home: Home, bound: bytes, *, clock: Clock) -> SignedBinding:
-    """The binding (`SignedBinding`) in `bound` taken back: the passkey is lost, or the person signs no longer.
+def withdraw_passkey(home: Home, bound: bytes, *, clock: Clock) -> bytes:
+    """The signed `Permission` that ends what a `SignedBinding` of this department began: the passkey signs no longer.
 
-    Raises `PeerError` for one that this department did not sign.
+    For when it is lost, or the person signs no longer. Once it is in the log no department heeds a consent of this
+    passkey. Raises `PeerError` for a binding that is not this department's.
     """
-    signed = SignedBinding.decode(bound)
-    binding = signed.claimed()
-    if binding.registrar != home.participant_id or binding.what is not BindingWhat.BIND:
-        raise PeerError("a passkey is unbound by the registrar that bound it", advice="Ask that one.")
-    return SignedBinding.sign(
-        PasskeyBinding(
-            enterprise_id=binding.enterprise_id,
-            passkey=binding.passkey,
-            signatory=binding.signatory,
-            registrar=binding.registrar,
-            what=BindingWhat.UNBIND,
-            at=max(int(clock.now()), binding.at),
-        ),
-        None,
-        home.identity(),
-    )
+    binding = SignedBinding.decode(bound).claimed()
+    if binding.registrar != home.participant_id:
+        raise PeerError("a passkey is withdrawn by the registrar that bound it", advice="Ask that one.")
+    subject = signing_with(binding.tag, home.participant_id)
+    return Permission(subject=subject, granted=False, at=int(clock.now())).sign(home.identity())

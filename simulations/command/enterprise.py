@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _DAY: Final = 86_400
 _MAXIMUM_BINDING_BYTES: Final = 1 << 14
+_MAXIMUM_BOXES_BYTES: Final = 1 << 18
+_MAXIMUM_MANIFEST_BYTES: Final = 1 << 24
 
 app = typer.Typer(
     help="An enterprise: register its passkey, consent, change its mind, see every use.", no_args_is_help=True
@@ -198,6 +200,34 @@ def uses(
     show_rows([_row(use) for use in found], as_json=as_json, nothing="none of your consents was used")
     if not as_json:
         typer.echo(f"\nthe log has {copy.checkpoint.size} entries, seen by {len(copy.witnesses)} witnesses", err=True)
+
+
+@app.command()
+def reasons(
+    file: Annotated[Path, typer.Argument(help="the boxes that a bank handed on")],
+    *,
+    manifest: Annotated[
+        Path | None, typer.Option(help="the model's, to say which departments a reason is from", show_default=False)
+    ] = None,
+    home: HomeOption = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Open the reasons of a score, where your consent lets you: up to four, and the points that each one cost."""
+    from simulations.enterprise.opened_reasons import opened_reasons
+
+    boxes = limited(file, _MAXIMUM_BOXES_BYTES)
+    facts = None if manifest is None else limited(manifest, _MAXIMUM_MANIFEST_BYTES)
+    rows = [
+        {
+            "code": one.code,
+            "zh": one.zh,
+            "en": one.en,
+            "points_lost": one.points_lost,
+            "departments": list(one.departments),
+        }
+        for one in opened_reasons(_open(home).signatory, boxes, facts)
+    ]
+    show_rows(rows, as_json=as_json, nothing="nothing cost a point")
 
 
 def _row(use: Use) -> dict[str, object]:

@@ -22,7 +22,7 @@ from crypto.documents import parse_json_object
 from crypto.errors import MalformedMessage, PeerError
 from crypto.merkle import leaf_digest
 from crypto.transparency.checkpoint import Checkpoint
-from crypto.transparency.frontier import Frontier
+from crypto.transparency.frontier import MAXIMUM_SIZE, Frontier
 from crypto.transparency.note import Note
 from crypto.transparency.receipt import TrustedLog
 from crypto.transparency.tiles import TILE_WIDTH, index_path, width_suffix
@@ -93,7 +93,9 @@ def _documents(path: Path, entries: tuple[bytes, ...]) -> Iterator[tuple[int, by
             try:
                 fields = parse_json_object(line)
                 index, document = fields["index"], bytes_of(fields["document"])
-                require_number("index", index, 0, len(entries) - 1)
+                require_number("index", index, 0, MAXIMUM_SIZE)
+                if index >= len(entries):
+                    continue  # a newer checkpoint, which is written last, will have it
                 entry = LogEntry.decode(entries[index])
                 if _digest(entry.kind, document) != entry.digest:
                     raise MalformedMessage("another document than the entry's")

@@ -13,9 +13,10 @@ from crypto.identifiers import EnterpriseId, ParticipantId, Role
 from crypto.passkeys import RelyingParty
 from models.hosting.errors import SettingsRefused
 from models.hosting.operation.settings import CONFIG_FILE
-from models.wire.passkey_binding import BindingRequest, BindingWhat, PasskeyBinding, SignedBinding
+from models.wire.passkey_binding import BindingRequest, PasskeyBinding, SignedBinding
+from models.wire.permission import Action, Permission, signing_with
 from participants.department.command import app
-from participants.department.passkey_desk import register_passkey, unbind_passkey
+from participants.department.passkey_desk import register_passkey, withdraw_passkey
 from participants.department.settings import DepartmentSettings
 from participants.home import Home
 from simulations.enterprise.signatory import Signatory
@@ -91,18 +92,16 @@ def test_the_desk_signs_for_its_own_department_and_portal_alone(home: Home) -> N
         register(home, replace(one, assertion=two.assertion))
 
 
-def test_the_desk_takes_back_what_it_signed_and_nothing_else(home: Home) -> None:
+def test_the_desk_withdraws_what_it_signed_and_nothing_else(home: Home) -> None:
     signed = register(home, asked())
-    taken_back = unbind_passkey(home, signed.encode(), clock=At(AT + 5))
-    binding = taken_back.verify({MARKET: (home.identity().public,)}, PARTY)
-    assert (binding.what, binding.at, binding.passkey) == (BindingWhat.UNBIND, AT + 5, signed.claimed().passkey)
-    assert taken_back.entry().tag == signed.entry().tag
-    for other in (
-        taken_back,
-        replace(signed, document=replace(signed.claimed(), registrar=ParticipantId("tax")).encode()),
-    ):
-        with pytest.raises(PeerError, match="bound it"):
-            unbind_passkey(home, other.encode(), clock=At(AT + 5))
+    document = withdraw_passkey(home, signed.encode(), clock=At(AT + 5))
+    permission = Permission.verify(document, home.identity().public)
+    assert (permission.granted, permission.at) == (False, AT + 5)
+    assert permission.subject == signing_with(signed.entry().tag, MARKET)
+    assert ENTERPRISE.encode() not in document
+    of_another = replace(signed.claimed(), registrar=ParticipantId("tax"))
+    with pytest.raises(PeerError, match="bound it"):
+        withdraw_passkey(home, replace(signed, document=of_another.encode()).encode(), clock=At(AT + 5))
 
 
 def test_the_commands_sign_after_a_yes(home: Home, tmp_path: Path) -> None:
@@ -115,9 +114,9 @@ def test_the_commands_sign_after_a_yes(home: Home, tmp_path: Path) -> None:
     assert not file.with_suffix(".binding").exists()
     assert CliRunner().invoke(app, words, input="y\n").exit_code == 0
     bound = file.with_suffix(".binding")
-    shown = CliRunner().invoke(app, ["unbind-passkey", str(bound), "--home", str(home.directory), "--json"])
-    assert json.loads(shown.stdout)["what"] == "unbind"
-    assert SignedBinding.decode(bound.with_suffix(".unbinding").read_bytes()).claimed().what is BindingWhat.UNBIND
+    shown = CliRunner().invoke(app, ["withdraw-passkey", str(bound), "--home", str(home.directory), "--json"])
+    withdrawn = Permission.claimed(Path(json.loads(shown.stdout)["file"]).read_bytes())
+    assert (withdrawn.granted, withdrawn.subject.action) == (False, Action.SIGN)
 
 
 def test_a_portal_that_is_none_is_named_by_its_setting() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -19,13 +20,18 @@ from models.consent.errors import BeyondFairUse, ImpossibleChange
 from models.hosting.operation.settings import CONFIG_FILE
 from models.log.errors import CopyRefused, ReceiptRefused
 from models.log.key_file import format_keys
+from models.reasons.families import packaged_families
 from models.wire.consent import Computation, Purpose, ReasonsOpenedBy
 from models.wire.consent_bundle import ConsentBundle
 from models.wire.consent_change import What
+from models.wire.envelope import post
 from models.wire.log_entry import use_tag
 from models.wire.passkey_binding import Registrars
+from models.wire.reasons import EnterpriseReasons, Opener
 from models.wire.score_statement import ScoreStatement
+from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.signed_change import SignedChange
+from participants.department.reasons import sealed_reasons
 from participants.department.settings import DepartmentSettings
 from participants.home import Home
 from simulations.command.main import app
@@ -186,6 +192,24 @@ def test_every_use_is_shown_and_a_shorter_log_refused(enterprise: Typed, tmp_pat
     none = log.publish(tmp_path / "none")
     words = ["enterprise", "uses", "--log", str(none), *keys, "--home", str(enterprise.home)]
     assert typed(*words).startswith("none of your consents was used")
+
+
+def test_reasons_are_opened_where_the_consent_lets_the_enterprise(enterprise: Typed, tmp_path: Path) -> None:
+    words = ("--computation", "score-with-reasons", "--reasons-opened-by", "enterprise")
+    key = bundle_of(enterprise.run("consent", *TO, *words)).claimed().reasons_key
+    assert key is not None
+    lost = np.zeros(len(packaged_families()), np.uint64)
+    lost[3] = 1 << PARTIAL_FRACTION_BITS
+    sealed = {
+        name: sealed_reasons(lost, {Opener.ENTERPRISE: key}, request=bytes(32), department=name)[0].box
+        for name in DEPARTMENTS
+    }
+    file = tmp_path / "boxes"
+    file.write_bytes(EnterpriseReasons(request=bytes(32), boxes=post(sealed)).encode())
+    (reason,) = enterprise.run("reasons", str(file))
+    assert (reason["code"], reason["zh"]) == (packaged_families()[3].code, packaged_families()[3].zh)
+    file.write_bytes(EnterpriseReasons(request=bytes(31) + b"1", boxes=post(sealed)).encode())
+    enterprise.refused(PeerError, "reasons", str(file))
 
 
 def verified(*words: str) -> Any:
