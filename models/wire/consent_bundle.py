@@ -24,7 +24,6 @@ from models.wire.consent import MAXIMUM_CONSENT_BYTES, Consent
 from models.wire.log_entry import USE_KEY_BYTES, EntryKind, LogEntry, use_key_digest
 from models.wire.passkey_binding import (
     MAXIMUM_ASSERTION_BYTES,
-    BindingWhat,
     PasskeyBinding,
     Registrars,
     SignedBinding,
@@ -52,13 +51,14 @@ class ConsentBundle(WireMessage):
         """The consent, if the enterprise gave it.
 
         1. It is one document in its one form, else `MalformedMessage`.
-        2. The binding verifies (`SignedBinding.verify`), and binds.
+        2. The binding verifies (`SignedBinding.verify`).
         3. Consent and binding are of one enterprise and one signatory with this passkey, and the consent is not older
            than the binding, else `PeerError`.
         4. The passkey signed the consent's digest on our pages, else `SignatureInvalid`.
         5. The use key is the one of which the consent has the digest, else `PeerError`.
 
-        Whether the consent allows anything now is another question: `models.consent`.
+        Whether the consent allows anything now is another question (`models.consent`), and so is whether its passkey
+        was withdrawn since (`models.wire.permission`).
         """
         consent = self.claimed()
         binding = self.binding.verify(registrars, relying_party)
@@ -80,8 +80,6 @@ class ConsentBundle(WireMessage):
 
 
 def _require_fits(consent: Consent, binding: PasskeyBinding) -> None:
-    if binding.what is not BindingWhat.BIND:
-        raise PeerError("a consent was signed with a passkey that is bound no longer")
     if consent.enterprise_id != binding.enterprise_id:
         raise PeerError("a consent of one enterprise was signed with another one's passkey")
     if consent.signatory != binding.signatory:

@@ -7,7 +7,7 @@
 | `PARTICIPANT`    | of a participant that joined or changed its keys  |                                             |
 | `PERMISSION`     | who may do what                                   |                                             |
 | `MODEL_APPROVED` | the bureau's approval of a model                  |                                             |
-| `PASSKEY`        | that a passkey is an enterprise's, or no longer   | of the passkey, by its credential id        |
+| `PASSKEY`        | that a passkey is an enterprise's                 | of the passkey, by its credential id        |
 | `CONSENT`        | what an enterprise consents to                    |                                             |
 | `CONSENT_CHANGE` | that it pauses, resumes, revokes or rejects it    | half of the consent's digest                |
 | `REQUEST`        | a bank's score request                            | of the use, by the consent's use key        |

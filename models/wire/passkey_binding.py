@@ -3,7 +3,7 @@
 An RFC 8785 document:
 
     {"at": seconds since 1970, "enterprise_id": ..., "passkey": `Passkey.encode`, in hexadecimal digits,
-     "registrar": department, "signatory": {"name": ..., "role": ...}, "what": "bind" or "unbind"}
+     "registrar": department, "signatory": {"name": ..., "role": ...}}
 
     digest    SHA-256(label ‖ 0x00 ‖ length of the document, 8 bytes ‖ document)
 
@@ -14,8 +14,8 @@ An RFC 8785 document:
 | bureau     | has the digest in the log, and who may be a registrar         | bind one in secret          |
 
 Were the bureau to say whose passkey is whose, it could bind one of its own and consent in anybody's name. In practice a
-registrar is the department that issues electronic business licences. It unbinds a passkey alone, since one that is
-lost or stolen signs nothing any more, or anything.
+registrar is the department that issues electronic business licences. A passkey that is lost is withdrawn by a
+permission of the same registrar (`permission.py`), which everybody is shown.
 
 Whoever is given the document learns whose passkey it is, and who signs for the enterprise. The log holds digests.
 """
@@ -25,7 +25,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 import msgspec
@@ -58,19 +57,12 @@ MAXIMUM_ASSERTION_BYTES: Final = 1 << 12
 Registrars = Mapping[ParticipantId, Collection[PublicIdentity]]
 """Who may say whose passkey is whose: the departments that are permitted to, each with its identities in force."""
 
-_KEYS: Final = frozenset({"at", "enterprise_id", "passkey", "registrar", "signatory", "what"})
-
-
-class BindingWhat(StrEnum):
-    """What a binding does to a passkey."""
-
-    BIND = "bind"
-    UNBIND = "unbind"
+_KEYS: Final = frozenset({"at", "enterprise_id", "passkey", "registrar", "signatory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyBinding:
-    """Whose passkey this is from now on, or no longer. at: seconds since 1970.
+    """Whose passkey this is from now on. at: seconds since 1970.
 
     signatory: the person, with the credential id of this passkey. Raises `MalformedMessage` if it has another.
     """
@@ -79,7 +71,6 @@ class PasskeyBinding:
     passkey: Passkey
     signatory: Signatory
     registrar: ParticipantId
-    what: BindingWhat
     at: int
 
     def __post_init__(self) -> None:
@@ -110,7 +101,6 @@ class PasskeyBinding:
             "passkey": self.passkey.encode().hex(),
             "registrar": self.registrar,
             "signatory": {"name": self.signatory.name, "role": self.signatory.role.value},
-            "what": self.what.value,
         }
 
     @classmethod
@@ -132,7 +122,6 @@ class PasskeyBinding:
                 credential_id=passkey.credential_id,
             ),
             registrar=ParticipantId(text_of(fields["registrar"])),
-            what=member_of(BindingWhat, fields["what"]),
             at=fields["at"],
         )
         require_same(binding.encode(), data)
@@ -154,12 +143,12 @@ class BindingRequest(WireMessage):
         return "<BindingRequest: of somebody>"
 
     def verify(self, registrar: ParticipantId, relying_party: RelyingParty) -> PasskeyBinding:
-        """The binding, if it is to bind a passkey by this registrar's word, and that passkey signed it.
+        """The binding, if it is for this registrar, and the passkey signed it.
 
         Raises `MalformedMessage`, `PeerError` and `SignatureInvalid`.
         """
         binding = PasskeyBinding.decode(self.document)
-        if binding.what is not BindingWhat.BIND or binding.registrar != registrar:
+        if binding.registrar != registrar:
             raise PeerError(
                 "a registration is for another registrar",
                 advice="The enterprise names its registrar when it makes one: `yurong enterprise register`.",
@@ -178,7 +167,7 @@ class BindingRequest(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SignedBinding(WireMessage):
-    """A binding, the passkey's assertion over its digest (nothing if it unbinds), and the registrar's signature."""
+    """A binding, the passkey's assertion over its digest, and the registrar's signature."""
 
     MAXIMUM_BYTES: ClassVar[int] = 1 << 14
     document: Annotated[bytes, msgspec.Meta(max_length=MAXIMUM_BINDING_BYTES)]
@@ -189,14 +178,9 @@ class SignedBinding(WireMessage):
         return "<SignedBinding: of somebody>"
 
     @classmethod
-    def sign(cls, binding: PasskeyBinding, assertion: Assertion | None, registrar: Identity) -> SignedBinding:
-        """The binding under the registrar's signature. assertion: the passkey's over the digest, unless it unbinds."""
-        document = binding.encode()
-        return cls(
-            document=document,
-            assertion=b"" if assertion is None else assertion.encode(),
-            registrar_signature=registrar.sign(Label.PASSKEY_REGISTRAR, document),
-        )
+    def sign(cls, binding: PasskeyBinding, assertion: Assertion, registrar: Identity) -> SignedBinding:
+        """The binding under the registrar's signature. assertion: the passkey's over the digest."""
+        return BindingRequest(document=binding.encode(), assertion=assertion.encode()).signed_by(registrar)
 
     def claimed(self) -> PasskeyBinding:
         """What it says, with nothing verified yet; raises `MalformedMessage`."""
@@ -208,8 +192,7 @@ class SignedBinding(WireMessage):
         1. It is one document in its one form, else `MalformedMessage`.
         2. The registrar that it names is one of those who may, else `UntrustedKey`.
         3. That registrar signed these very bytes, else `SignatureInvalid`.
-        4. If it binds, the passkey itself signed the digest on our pages, else `SignatureInvalid`; if it unbinds, there
-           is no assertion, else `MalformedMessage`.
+        4. The passkey itself signed the digest on our pages, else `SignatureInvalid`.
         """
         binding = self.claimed()
         identities = registrars.get(binding.registrar)
@@ -219,10 +202,7 @@ class SignedBinding(WireMessage):
                 advice="Have it registered by one that may: `yurong bureau permissions` shows who does.",
             )
         self._require_signed_by(identities)
-        if binding.what is BindingWhat.BIND:
-            Assertion.decode(self.assertion).verify(binding.passkey, binding.digest(), relying_party)
-        elif self.assertion:
-            raise MalformedMessage("a passkey is unbound by its registrar alone")
+        Assertion.decode(self.assertion).verify(binding.passkey, binding.digest(), relying_party)
         return binding
 
     def entry(self) -> LogEntry:

@@ -55,7 +55,6 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Make a passkey, and write what the registrar is to sign. Said again, it makes another request for the same."""
-    from models.wire.passkey_binding import BindingRequest
     from simulations.enterprise.errors import DirectoryUnusable
     from simulations.enterprise.home import EnterpriseHome
     from simulations.enterprise.signatory import Signatory
@@ -68,9 +67,7 @@ def register(
     else:
         party = RelyingParty(relying_party_id=domain, origins=tuple(origin))
         opened = EnterpriseHome.create(home, Signatory.create(enterprise, party, name=name, role=role))
-    proposed = opened.signatory.proposed_binding(parse_participant_id(registrar), at=_now())
-    assertion = opened.signatory.authenticator.sign(proposed.digest())
-    request = BindingRequest(document=proposed.encode(), assertion=assertion.encode())
+    request = opened.signatory.binding_request(parse_participant_id(registrar), at=_now())
     path = _write(out or home / "registration", request.encode())
     show(
         {

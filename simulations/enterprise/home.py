@@ -122,7 +122,7 @@ class EnterpriseHome:
         return cls(directory, signatory)
 
     def keep_binding(self, data: bytes) -> None:
-        """Keep what a registrar made of the passkey; raises `PeerError` if it is of another, or unbinds it."""
+        """Keep what a registrar made of the passkey; raises `PeerError` if it is of another."""
         signed = SignedBinding.decode(data)
         claimed = signed.claimed()
         if claimed != self.signatory.proposed_binding(claimed.registrar, at=claimed.at):

@@ -36,7 +36,7 @@ from models.wire.consent import Signatory as NamedSignatory
 from models.wire.consent_bundle import ConsentBundle
 from models.wire.consent_change import ConsentChange, Reason, What
 from models.wire.log_entry import USE_KEY_BYTES, use_key_digest
-from models.wire.passkey_binding import BindingWhat, PasskeyBinding, SignedBinding
+from models.wire.passkey_binding import BindingRequest, PasskeyBinding, SignedBinding
 from models.wire.signed_change import SignedChange
 from simulations.authenticator import SoftwareAuthenticator
 from simulations.enterprise.errors import NothingToSign
@@ -117,27 +117,23 @@ class Signatory(Secret):
         """How documents name this person."""
         return NamedSignatory(name=self.name, role=self.role, credential_id=self.passkey.credential_id)
 
-    def binding(
-        self, registrar: Identity, registrar_id: ParticipantId, *, at: int, what: BindingWhat = BindingWhat.BIND
-    ) -> SignedBinding:
-        """What the registrar makes of this passkey; consents carry it from then on if it binds."""
-        proposed = self.proposed_binding(registrar_id, at=at, what=what)
-        if what is BindingWhat.UNBIND:
-            return SignedBinding.sign(proposed, None, registrar)
-        signed = SignedBinding.sign(proposed, self.authenticator.sign(proposed.digest()), registrar)
-        self.binding_of_passkey = signed
-        return signed
+    def binding(self, registrar: Identity, registrar_id: ParticipantId, *, at: int) -> SignedBinding:
+        """What the registrar makes of this passkey; consents carry it from then on."""
+        self.binding_of_passkey = self.binding_request(registrar_id, at=at).signed_by(registrar)
+        return self.binding_of_passkey
 
-    def proposed_binding(
-        self, registrar_id: ParticipantId, *, at: int, what: BindingWhat = BindingWhat.BIND
-    ) -> PasskeyBinding:
+    def binding_request(self, registrar_id: ParticipantId, *, at: int) -> BindingRequest:
+        """What a registrar is handed, to look who the person is and to sign."""
+        proposed = self.proposed_binding(registrar_id, at=at)
+        return BindingRequest(document=proposed.encode(), assertion=self.authenticator.sign(proposed.digest()).encode())
+
+    def proposed_binding(self, registrar_id: ParticipantId, *, at: int) -> PasskeyBinding:
         """What a registrar is asked to sign."""
         return PasskeyBinding(
             enterprise_id=self.enterprise_id,
             passkey=self.passkey,
             signatory=self.named,
             registrar=registrar_id,
-            what=what,
             at=at,
         )
 

@@ -12,7 +12,7 @@ from crypto.passkeys import Assertion, Passkey, RelyingParty
 from models.wire.consent import Purpose, SignatoryRole
 from models.wire.consent_bundle import ConsentBundle
 from models.wire.log_entry import EntryKind, LogEntry, use_key_digest
-from models.wire.passkey_binding import BindingWhat, Registrars
+from models.wire.passkey_binding import Registrars
 from simulations.authenticator import Conduct
 from simulations.enterprise.signatory import Signatory
 
@@ -107,11 +107,6 @@ def test_two_passkeys_of_one_enterprise_are_not_exchanged() -> None:
     swapped = second.binding(REGISTRAR, MARKET, at=AT)
     assert swapped.verify(REGISTRARS, PARTY).passkey == same_id
     refused(replace(BUNDLE, binding=swapped), SignatureInvalid, "passkey did not sign")
-
-
-def test_a_passkey_that_is_unbound_gives_no_consent() -> None:
-    unbound = PERSON.binding(REGISTRAR, MARKET, at=AT, what=BindingWhat.UNBIND)
-    refused(replace(BUNDLE, binding=unbound), PeerError, "bound no longer")
 
 
 def test_a_consent_is_not_older_than_its_passkey() -> None:

@@ -17,7 +17,7 @@ from crypto.labels import Label
 from crypto.passkeys import Assertion, RelyingParty
 from models.wire.consent import SignatoryRole
 from models.wire.log_entry import EntryKind, LogEntry, tag_of_passkey
-from models.wire.passkey_binding import BindingWhat, PasskeyBinding, Registrars, SignedBinding
+from models.wire.passkey_binding import PasskeyBinding, Registrars, SignedBinding
 from simulations.authenticator import Conduct
 from simulations.enterprise.signatory import Signatory
 
@@ -45,7 +45,6 @@ def test_a_binding_is_this_document_and_comes_back_from_it() -> None:
         "passkey": PERSON.passkey.encode().hex(),
         "registrar": "market-regulation",
         "signatory": {"name": "王小明", "role": "legal-representative"},
-        "what": "bind",
     }
     assert canonical_json(fields) == DOCUMENT
     assert PasskeyBinding.decode(DOCUMENT) == BINDING
@@ -58,16 +57,6 @@ def test_what_registrar_and_passkey_signed_verifies() -> None:
     assert again.verify(REGISTRARS, PARTY) == BINDING
     tag = tag_of_passkey(PERSON.passkey.credential_id)
     assert again.entry() == LogEntry(kind=EntryKind.PASSKEY, digest=BINDING.digest(), tag=tag)
-
-
-def test_a_registrar_unbinds_a_passkey_alone() -> None:
-    unbound = Signatory.create(ENTERPRISE, PARTY).binding(REGISTRAR, MARKET, at=AT, what=BindingWhat.UNBIND)
-    assert unbound.assertion == b""
-    assert unbound.verify(REGISTRARS, PARTY).what is BindingWhat.UNBIND
-    with pytest.raises(SignatureInvalid):
-        replace(unbound, registrar_signature=bytes(64)).verify(REGISTRARS, PARTY)
-    with pytest.raises(MalformedMessage):
-        replace(unbound, assertion=SIGNED.assertion).verify(REGISTRARS, PARTY)
 
 
 def test_a_bureau_that_makes_up_a_binding_is_no_registrar() -> None:
@@ -116,7 +105,6 @@ OTHERS: dict[str, Any] = {
     "enterprise_id": OTHER,
     "signatory": replace(BINDING.signatory, name="王小红"),
     "registrar": TAX,
-    "what": BindingWhat.UNBIND,
     "at": AT + 1,
 }
 
@@ -151,7 +139,6 @@ BEYOND: list[dict[str, Any]] = [
     {"signatory": {"name": "王小明"}},
     {"signatory": {"name": " 王", "role": "legal-representative"}},
     {"signatory": {"name": "王小明", "role": "clerk"}},
-    {"what": "rebind"},
     {"more": 1},
 ]
 

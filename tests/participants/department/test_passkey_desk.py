@@ -48,9 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def asked(registrar: ParticipantId = MARKET, party: RelyingParty = PARTY, at: int = AT) -> BindingRequest:
-    person = Signatory.create(ENTERPRISE, party)
-    proposed = person.proposed_binding(registrar, at=at)
-    return BindingRequest(document=proposed.encode(), assertion=person.authenticator.sign(proposed.digest()).encode())
+    return Signatory.create(ENTERPRISE, party).binding_request(registrar, at=at)
 
 
 def register(home: Home, request: BindingRequest, *, seen: bool = True, now: int = AT) -> SignedBinding:
