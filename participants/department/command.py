@@ -15,8 +15,11 @@ from models.hosting.command.trust import TrustCommands
 from participants.command.founding import initialise, open_home_of
 from participants.command.log_keys import LogKeyCommand
 from participants.command.runs import RunCommands
+from participants.department.consent_command import ConsentCommands
 from participants.department.passkey_command import PasskeyCommands
 from participants.department.settings import DepartmentSettings
+from participants.department.view_command import ViewCommands
+from participants.department.witness_command import WitnessCommands
 from participants.home import Home
 from participants.node_database import node_database
 
@@ -105,4 +108,7 @@ _runs.add_to(app)
 _trust.add_to(app)
 _keys.add_to(app)
 PasskeyCommands(open_home).add_to(app)
+ConsentCommands(open_home).add_to(app)
+ViewCommands(open_home).add_to(app)
+WitnessCommands(open_home).add_to(app)
 LogKeyCommand(open_home).add_to(app)

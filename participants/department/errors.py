@@ -1,4 +1,4 @@
-"""Every error of a department that answers score requests.
+"""Every error of a department that answers score requests and witnesses the log.
 
     PeerError
     ├── UnknownModel            no part of such a model is here
@@ -11,6 +11,8 @@
     ├── ModelNotApproved        a model without an approval in the log
     └── UntrustedKey
         └── KeyNotInForce       a document or key that a request names and that is not in force here
+    ParticipantError
+    └── NoSuchAlarm             an alarm that is not there, or not open
     ProtectionUnavailable
     ├── ClockDisputed           this department's clock is not that of the other witnesses
     ├── ObfuscatorsExhausted    no obfuscator was ready within the request's time
@@ -27,6 +29,7 @@ from crypto.errors import PeerError, ProtectionUnavailable, UntrustedKey
 from crypto.identifiers import ModelVersion
 from models.hosting.https import problems, proof_problems
 from models.hosting.https.problems import ProblemKind
+from participants.errors import ParticipantError
 
 _NEW_REQUEST: Final = "The bank makes a new request."
 
@@ -95,6 +98,10 @@ class ModelNotApproved(PeerError):
 
     def __init__(self) -> None:
         super().__init__("the log has no approval of this model in force", advice="The bureau approves it.")
+
+
+class NoSuchAlarm(ParticipantError):
+    """An operator named an alarm of the log that is not there, was settled, or has nothing to show."""
 
 
 class ClockDisputed(ProtectionUnavailable):

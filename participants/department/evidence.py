@@ -7,7 +7,7 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from crypto.identifiers import ParticipantId
+from crypto.identifiers import ParticipantId, parse_participant_id
 from crypto.passkeys import RelyingParty
 from models.hosting.storage.database import Database
 from participants.department.consents.keeping import ConsentStore
@@ -15,6 +15,7 @@ from participants.department.log.alarms import require_not_forked
 from participants.department.log.clocks import require_clock
 from participants.department.log.permissions import LoggedPermissions
 from participants.department.log.view import LogView
+from participants.department.settings import DepartmentSettings
 from participants.home import Home
 
 
@@ -46,4 +47,15 @@ class Evidence:
             view=LogView(home, database, bureau, quorum=quorum),
             permissions=LoggedPermissions(bureau),
             consents=ConsentStore(home, database, relying_party),
+        )
+
+    @classmethod
+    def of_settings(cls, home: Home, database: Database, settings: DepartmentSettings) -> Self:
+        """The evidence of a home, as its settings have it."""
+        return cls.of(
+            home,
+            database,
+            bureau=parse_participant_id(settings.bureau),
+            relying_party=settings.relying_party(),
+            quorum=settings.witness_quorum or None,
         )

@@ -56,7 +56,7 @@ class LoggedPermissions:
     """The permissions and approvals in the log. What is new is read once; any number of threads may ask."""
 
     def __init__(self, bureau: ParticipantId) -> None:
-        self._bureau = bureau
+        self.bureau = bureau
         self._said: list[Said] = []
         self._next = {EntryKind.PERMISSION: 0, EntryKind.MODEL_APPROVED: 0}
         self._lock = threading.Lock()
@@ -66,7 +66,7 @@ class LoggedPermissions:
     ) -> None:
         """Raise `NotPermitted` unless the bank may ask by this model for this purpose."""
         subject = Subject(
-            action=Action.REQUEST_SCORES, grantor=self._bureau, grantee=bank, model=version, purpose=purpose
+            action=Action.REQUEST_SCORES, grantor=self.bureau, grantee=bank, model=version, purpose=purpose
         )
         if not self._allows(connection, subject):
             raise NotPermitted
@@ -78,7 +78,7 @@ class LoggedPermissions:
 
     def registered(self, connection: Connection, registrar: ParticipantId, position: int) -> bool:
         """Whether a department was allowed to register passkeys where an entry stands in the log."""
-        subject = Subject(action=Action.REGISTER_PASSKEYS, grantor=self._bureau, grantee=registrar)
+        subject = Subject(action=Action.REGISTER_PASSKEYS, grantor=self.bureau, grantee=registrar)
         return self._allows(connection, subject, before=position)
 
     def passkey_withdrawn(self, connection: Connection, binding: PasskeyBinding) -> bool:

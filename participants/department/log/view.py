@@ -105,7 +105,7 @@ class LogView:
                 require_not_forked(connection)
                 seen = seen_state(connection, self.origin)
                 if checkpoint.size <= seen.size:
-                    require_root(checkpoint, _root_at(connection, checkpoint.size))
+                    require_root(checkpoint, root_at(connection, checkpoint.size))
                     return checkpoint
             self._grow(extension, checkpoint)
         except NotConsistent as fault:
@@ -154,7 +154,7 @@ class LogView:
             _LOCK.run(connection, origin=self.origin)  # two at once take turns: the second goes on from the first
             seen = seen_state(connection, self.origin)
             if checkpoint.size <= seen.size:
-                require_root(checkpoint, _root_at(connection, checkpoint.size))
+                require_root(checkpoint, root_at(connection, checkpoint.size))
                 return
             growth = grown(seen.frontier, checkpoint, extension.start, leaves)
             self._remember(connection, seen, growth.roots, entries[seen.size - extension.start :])
@@ -209,8 +209,8 @@ def seen_state(connection: Connection, origin: str) -> SeenState:
     return SeenState(size, Frontier.decode(size, bytes(row[1])), bytes(row[2]), int(row[3]))
 
 
-def _root_at(connection: Connection, size: int) -> bytes:
-    """The root at a size that was seen; raises `PeerError` for one that is forgotten."""
+def root_at(connection: Connection, size: int) -> bytes:
+    """The log's root at a size that was seen; raises `PeerError` for one that is forgotten."""
     if size == 0:
         return Frontier().root()
     row = _ROOT.run(connection, size=size).fetchone()
