@@ -7,6 +7,7 @@
   homes/               every participant's home, private keys included: for looking around
   files/               the tables that the participants imported
   bureau/              the bureau's checkpoint
+  bureau-home/         the bureau's home, with its log
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _ask_and_report(
     version = model_version(result["manifest"].encode())
     bank, applicant = _applicant(federation, version)
     say("one bank asks for a score")
-    score = score_one(federation.homes, bank, applicant, version, log)
+    score = score_one(federation.homes, federation.bureau, bank, applicant, version, recorder=log)
     explanation = _explain(federation, bank, applicant, version)
     say("pooling for comparison")
     pooled = PooledRun(federation, result["run_id"], rounds=len(result["rounds"]))

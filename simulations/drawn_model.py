@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from coordinator.home import BureauHome
 from crypto.documents import canonical_json
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
 from models.additive import BinnedBlock
@@ -41,7 +42,8 @@ from participants.runs.approval_policy import approve_everything
 from participants.runs.approvals import Approvals
 from participants.runs.ledger import FileLedger
 from participants.runs.run import Run
-from simulations.founding import pin_everybody
+from simulations.founding import BUREAU, pin_everybody
+from simulations.local_log import LocalLog
 
 INTERCEPT: Final = -2.5
 DRAWN_AT: Final = 1_800_000_000
@@ -60,6 +62,7 @@ class DrawnFederation:
     """
 
     homes: dict[ParticipantId, Path]
+    bureau: Path
     departments: tuple[ParticipantId, ...]
     banks: tuple[ParticipantId, ...]
     version: ModelVersion
@@ -96,9 +99,11 @@ def draw_federation(
 ) -> DrawnFederation:
     """Make the homes below `directory`, introduce them to each other, and give each its part of a drawn model.
 
+    The bureau's log has the model's approval and the banks' permissions; the first department registers passkeys.
     addresses: by name, of those that are to have a certificate.
     """
     homes = _homes(directory, departments, banks, addresses or {})
+    bureau = _bureau(directory, homes, addresses or {})
     of_role = {role: tuple(sorted(name for name in homes if homes[name].role is role)) for role in Role}
     plan = _plan(run_id, of_role[Role.DEPARTMENT], of_role[Role.BANK])
     _introduce(homes, plan)
@@ -117,7 +122,9 @@ def draw_federation(
     for name in plan.bank_ids:
         _fill_book(homes[name], enterprise_ids, turnover)
         _write(homes[name], manifest, {"run_id": run_id, "intercept": INTERCEPT}, block)
+    _open_for_scores(bureau, model_version(manifest), plan)
     return DrawnFederation(
+        bureau=bureau.directory,
         homes={name: home.directory for name, home in homes.items()},
         departments=plan.department_ids,
         banks=plan.bank_ids,
@@ -142,7 +149,7 @@ def _points_lost(place: int, enterprises: int, rng: np.random.Generator) -> Poin
 def _homes(directory: Path, departments: int, banks: int, addresses: Mapping[str, str]) -> dict[ParticipantId, Home]:
     names = [(f"department-{i:02d}", Role.DEPARTMENT) for i in range(1, departments + 1)]
     names += [(f"bank-{i:02d}", Role.BANK) for i in range(1, banks + 1)]
-    homes = {
+    return {
         ParticipantId(name): Home.create(
             directory / name,
             participant_id=ParticipantId(name),
@@ -152,8 +159,25 @@ def _homes(directory: Path, departments: int, banks: int, addresses: Mapping[str
         )
         for name, role in names
     }
-    pin_everybody(homes)
-    return homes
+
+
+def _bureau(directory: Path, homes: Mapping[ParticipantId, Home], addresses: Mapping[str, str]) -> BureauHome:
+    bureau = BureauHome.create(
+        directory / BUREAU,
+        participant_id=BUREAU,
+        role=Role.BUREAU,
+        title="Big Data Development Bureau",
+        address=addresses.get(BUREAU, ""),
+    )
+    pin_everybody({**homes, BUREAU: bureau})
+    return bureau
+
+
+def _open_for_scores(bureau: BureauHome, version: ModelVersion, plan: RunPlan) -> None:
+    """Have the log say that banks may ask by the model."""
+    log = LocalLog(bureau)
+    log.approve(version, plan.bank_ids, registrars=plan.department_ids[:1])
+    log.close()
 
 
 def _plan(run_id: str, departments: tuple[ParticipantId, ...], banks: tuple[ParticipantId, ...]) -> RunPlan:

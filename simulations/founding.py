@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from coordinator.home import BureauHome
 from crypto.identifiers import ParticipantId, Role
 from models.hosting.trust.home import NodeHome
 from participants.bank.book import BankBook
@@ -20,6 +21,8 @@ from participants.runs.approval_policy import approve_everything
 from simulations.federation_data import DepartmentData, FederationData, written_title
 
 FILES: Final = "files"
+BUREAU_HOME: Final = "bureau-home"
+BUREAU: Final = ParticipantId("bureau")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ class FoundedFederation:
     directory: Path
     title: str
     homes: dict[ParticipantId, Path]
+    bureau: Path
     departments: tuple[ParticipantId, ...]
     banks: tuple[ParticipantId, ...]
     titles: dict[ParticipantId, str]
@@ -45,7 +49,10 @@ def found(data: FederationData, directory: Path) -> FoundedFederation:
         approve_everything(path)
         store = DepartmentStore if role is Role.DEPARTMENT else BankBook
         store.create(path / "data", member.contract).import_file(files[name])
-    pin_everybody(homes)
+    bureau = BureauHome.create(
+        directory / BUREAU_HOME, participant_id=BUREAU, role=Role.BUREAU, title="Big Data Development Bureau"
+    )
+    pin_everybody({**homes, BUREAU: bureau})
     return _founded(directory, tuple(homes.values()))
 
 
@@ -69,6 +76,7 @@ def _founded(directory: Path, homes: tuple[Home, ...]) -> FoundedFederation:
         directory=directory,
         title=written_title(directory / FILES),
         homes={home.participant_id: home.directory for home in homes},
+        bureau=directory / BUREAU_HOME,
         departments=having(Role.DEPARTMENT),
         banks=having(Role.BANK),
         titles={home.participant_id: home.title for home in homes},

@@ -6,18 +6,20 @@ asks one question and closes it. The recorder is shown every message that passes
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
 from coordinator.scores.scoring import ScoreGateway, ServedModel
-from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role, RunId
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId, Role, RunId
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import PaillierPublicKey
 from models.wire.codec import WireMessage
+from models.wire.consent import Purpose
 from models.wire.online import Offer, OfferRequest, OnlineStep, ScoreAnswer
-from participants.bank.score_request import Score, ScoreClient
+from participants.bank.score_request import OpenRequest, Score, ScoreClient
 from participants.clock import Clock, SystemClock
 from participants.department.scorer import ObfuscatorSource, Scorer
 from participants.home import Home
@@ -25,6 +27,8 @@ from participants.model_store import ModelStore
 from participants.runs.ledger import FileLedger
 from participants.runs.run import Run
 from simulations.engines.local_grid import BUREAU, Recorder
+from simulations.enterprise.willing import WillingConsents, WillingEnterprises
+from simulations.local_log import EVIDENCE, LocalLog
 
 _Request = TypeVar("_Request", bound=WireMessage)
 _Reply = TypeVar("_Reply", bound=WireMessage)
@@ -67,13 +71,14 @@ class LocalPost:
 class OnlineFederation:
     """Everybody who takes part in online scores for one bank and one model. A context manager.
 
-    `homes`: directory by participant. `down` may be changed between two scores. `new_pool` makes each department's
-    obfuscators.
+    Whomever the bank asks about consents. `homes`: directory by participant. `log`: the bureau's. `down` may be changed
+    between two scores. `new_pool` makes each department's obfuscators.
     """
 
     def __init__(
         self,
         homes: Mapping[ParticipantId, Path],
+        log: LocalLog,
         bank: ParticipantId,
         version: ModelVersion,
         *,
@@ -83,6 +88,7 @@ class OnlineFederation:
         new_pool: _NewPool = ObfuscatorPool,
     ) -> None:
         self.bank = bank
+        self.log = log
         self.version = version
         self.down = set(down)
         self._recorder = recorder
@@ -91,13 +97,21 @@ class OnlineFederation:
         self.client = ScoreClient(opened[bank], version, clock=time_source)
         model = served_model(opened[bank], version)
         self.scorers = {
-            name: Scorer(opened[name], clock=time_source, new_pool=new_pool)
+            name: Scorer(opened[name], clock=time_source, evidence=EVIDENCE, new_pool=new_pool)
             for name in model.departments
             if name in opened
         }
         # The bureau pins banks as departments do.
         pinned = next(opened[name] for name in self.scorers).pins.document
-        self.gateway = ScoreGateway([model], LocalPost(self.scorers, recorder, self.down), pinned)
+        self.gateway = ScoreGateway([model], LocalPost(self.scorers, recorder, self.down), log, pinned)
+        self.enterprises = WillingEnterprises(
+            log,
+            {name: scorer.evidence.consents for name, scorer in self.scorers.items()},
+            opened[model.departments[0]],
+            clock=time_source,
+        )
+        self.consents = WillingConsents(self.enterprises, bank)
+        self._clock = time_source
 
     def __enter__(self) -> Self:
         return self
@@ -121,8 +135,27 @@ class OnlineFederation:
 
     def score(self, enterprise_id: EnterpriseId, offer: Offer | None = None) -> Score:
         """One score: offer (unless there is one), request, answers, opening."""
-        asked = self.client.request(enterprise_id, offer or self.offer())
-        return self.client.open(asked, self._call(OnlineStep.ASK, asked.request, self.gateway.score, ScoreAnswer))
+        asked = self.ask(enterprise_id, offer)
+        return self.client.open(asked, self.answer(asked))
+
+    def ask(
+        self,
+        enterprise_id: EnterpriseId,
+        offer: Offer | None = None,
+        *,
+        request_id: RequestId | None = None,
+        purpose: Purpose = Purpose.APPLICATION,
+    ) -> OpenRequest:
+        """A request of the bank, under a consent that the enterprise gives if there is none."""
+        name = request_id or RequestId(secrets.token_hex(16))
+        use = self.consents.use(enterprise_id, purpose, name, now=self._clock.now())
+        asked = self.client.request(use, offer or self.offer(), name)
+        self.consents.made(name, asked.digest)
+        return asked
+
+    def answer(self, asked: OpenRequest) -> ScoreAnswer:
+        """What the bureau answers a request."""
+        return self._call(OnlineStep.ASK, asked.request, self.gateway.score, ScoreAnswer)
 
     def _call(
         self, kind: str, request: _Request, handler: Callable[[_Request], _Reply], reply_type: type[_Reply]
@@ -141,17 +174,28 @@ class OnlineFederation:
 
 def score_one(
     homes: Mapping[ParticipantId, Path],
+    bureau: Path,
     bank: ParticipantId,
     enterprise_id: EnterpriseId,
     model_version: ModelVersion,
-    recorder: Recorder | None = None,
     *,
+    recorder: Recorder | None = None,
     down: Collection[ParticipantId] = (),
 ) -> Score:
-    """One online score from beginning to end; departments in `down` are left out and counted with their means."""
+    """One online score from beginning to end; departments in `down` are left out and counted with their means.
+
+    The model is approved first, and the bank permitted to ask by it. bureau: its home.
+    """
+    log = LocalLog.of(bureau)
+    log.approve(model_version, [bank], registrars=served_model(Home.open(homes[bank]), model_version).departments[:1])
     small_pool = partial(ObfuscatorPool, capacity=1)
-    with OnlineFederation(homes, bank, model_version, recorder=recorder, down=down, new_pool=small_pool) as federation:
-        return federation.score(enterprise_id)
+    try:
+        with OnlineFederation(
+            homes, log, bank, model_version, recorder=recorder, down=down, new_pool=small_pool
+        ) as federation:
+            return federation.score(enterprise_id)
+    finally:
+        log.close()
 
 
 def served_model(home: Home, version: ModelVersion) -> ServedModel:

@@ -27,23 +27,27 @@ from coordinator.scores.gateway import GatewayService, gateway_app
 from coordinator.scores.meters import GatewayMeters
 from coordinator.scores.request_log import RequestLog
 from coordinator.scores.scoring import AsyncScoreGateway
+from coordinator.transparency_log.service import Peers, log_of
 from crypto.identifiers import EnterpriseId, ParticipantId, Role
 from crypto.obfuscators import ObfuscatorPool
 from models.enterprise_id import make_enterprise_ids
-from models.hosting.https.door import Entrance, WayOut
+from models.hosting.https.door import Entrance
 from models.hosting.https.server import serve
-from models.hosting.trust.home import NodeHome
-from models.wire.online import ScoreRequest
+from models.wire.deposit import ConsentDeposit
+from participants.department.database import open_database as open_department_database
+from participants.department.log_service import LogService
 from participants.department.meters import ScorerMeters
 from participants.department.scorer import Scorer
 from participants.department.service import MAXIMUM_BODY_BYTES, DepartmentService, department_app
 from participants.home import Home
 from simulations.drawn_model import draw_federation
 from simulations.engines.ports import free_ports
+from simulations.enterprise.given import give_consents
+from simulations.founding import BUREAU
+from simulations.local_log import EVIDENCE
 from simulations.online import served_model
 from simulations.online_rehearsal import LentPool
 
-BUREAU: Final = ParticipantId("bureau")
 _HOST: Final = "127.0.0.1"
 _START_SECONDS: Final = 20.0
 _PROBE_SECONDS: Final = 5.0
@@ -104,11 +108,8 @@ class OnlineNodes:
             rng=rng,
             addresses=addresses,
         )
-        self.bureau = BureauHome.create(
-            directory / BUREAU, participant_id=BUREAU, role=Role.BUREAU, title="Bureau", address=addresses[BUREAU]
-        )
-        for path in self.drawn.homes.values():
-            _pin_each_other(self.bureau, Home.open(path))
+        self.bureau = BureauHome.open(self.drawn.bureau)
+        give_consents(self.drawn, self.drawn.enterprise_ids)
         self.log = RequestLog(open_database(self.bureau))
         keys = [self.home(bank).bank_keys().paillier for bank in self.drawn.banks]
         self._pools = {key.public: ObfuscatorPool(key, capacity=pool_capacity) for key in keys}
@@ -155,10 +156,11 @@ class OnlineNodes:
 
     def _department(self, name: ParticipantId) -> tuple[ASGIApp, Entrance]:
         home = self.home(name)
-        scorer = Scorer(home, clock=home.clock, new_pool=lambda key: LentPool(self._pools[key]))
+        scorer = Scorer(home, clock=home.clock, evidence=EVIDENCE, new_pool=lambda key: LentPool(self._pools[key]))
         service = DepartmentService(
             scorer, bureau=BUREAU, meters=ScorerMeters(CollectorRegistry(), scorer.obfuscators.levels)
         )
+        log = LogService(scorer.evidence, open_department_database(home), me=name, bureau=BUREAU, clock=home.clock)
 
         @asynccontextmanager
         async def background(_app: FastAPI) -> AsyncIterator[None]:
@@ -167,40 +169,37 @@ class OnlineNodes:
             scorer.close()
 
         entrance = Entrance(home, roles={Role.BUREAU})
-        app = department_app(service, lifespan=background)
+        app = department_app(service, log, lifespan=background)
         return entrance.guard(app, maximum_body_bytes=MAXIMUM_BODY_BYTES), entrance
 
     def _bureau(self) -> tuple[ASGIApp, Entrance]:
         home, meters = BureauHome.open(self.bureau.directory), GatewayMeters(CollectorRegistry())
-        way_out = WayOut(home)
+        peers = Peers(home, traffic=meters.with_departments)
+        log = log_of(home, open_database(home), peers, deadline_seconds=self._deadline_seconds)
         fan_out = FanOut(
-            lambda name: way_out.peer(name, traffic=meters.with_departments),
+            peers,
             on_change=meters.department_is,
             answered=meters.answered,
+            behind=log.scores.behind,
             deadline_seconds=self._deadline_seconds,
             offer_seconds=_PROBE_SECONDS,
             probe_seconds=_PROBE_SECONDS,
         )
         self._up = lambda: fan_out.probe.known_up(model)
         model = served_model(self.home(self.drawn.banks[0]), self.drawn.version)
-        gateway = AsyncScoreGateway([model], fan_out, home.pins.document)
+        gateway = AsyncScoreGateway([model], fan_out, log.scores, home.pins.document)
         service = GatewayService(gateway, record=self.log, meters=meters)
 
         @asynccontextmanager
         async def background(_app: FastAPI) -> AsyncIterator[None]:
-            probing = asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models))
-            yield
-            probing.cancel()
-            await asyncio.gather(probing, return_exceptions=True)
-            await fan_out.close()
-            await service.close()
+            async with log.serving():
+                probing = asyncio.create_task(fan_out.probe.run(lambda: gateway.desk.models))
+                yield
+                probing.cancel()
+                await asyncio.gather(probing, return_exceptions=True)
+                await service.close()
+                await fan_out.close()
 
         entrance = Entrance(home, roles={Role.BANK})
-        app = gateway_app(service, background=background)
-        return entrance.guard(app, maximum_body_bytes=ScoreRequest.MAXIMUM_BYTES), entrance
-
-
-def _pin_each_other(one: NodeHome, other: NodeHome) -> None:
-    """As if fingerprints had been compared by telephone."""
-    for home, peer in ((one, other), (other, one)):
-        home.pins.pin(peer.hand_over(), fingerprint=peer.identity().public.fingerprint())
+        app = gateway_app(service, more=log.desk.operations(), background=background)
+        return entrance.guard(app, maximum_body_bytes=ConsentDeposit.MAXIMUM_BYTES), entrance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -13,10 +14,13 @@ from crypto.paillier import BankPaillierKey, Obfuscator, PaillierPublicKey
 from models.enterprise_id import make_enterprise_ids
 from models.wire.online import Offer, RelayedRequest, ScoreRequest
 from models.wire.score_statement import SignedStatement, tree_of_boxes
+from participants.department.database import open_database
 from participants.department.scorer import Scorer
 from participants.home import Home
 from simulations.drawn_model import draw_federation
 from simulations.engines.local_grid import Recorder
+from simulations.enterprise.willing import WillingConsents, WillingEnterprises
+from simulations.local_log import EVIDENCE, LocalLog
 from simulations.online import OnlineFederation
 
 
@@ -57,6 +61,7 @@ class OnlineRehearsal:
             directory, departments=4, banks=2, enterprise_ids=make_enterprise_ids(rng, enterprises), rng=rng
         )
         self.clock = SetClock()
+        self.log = LocalLog.of(self.drawn.bureau, clock=self.clock)
         self._pools: dict[PaillierPublicKey, ObfuscatorPool] = {}
         self.keys: dict[ParticipantId, BankPaillierKey] = {
             bank: self.home(bank).bank_keys().paillier for bank in self.drawn.banks
@@ -109,6 +114,7 @@ class OnlineRehearsal:
         """Everybody, opened anew: what they remember is on disk."""
         return OnlineFederation(
             self.drawn.homes,
+            self.log,
             bank or self.bank,
             self.drawn.version,
             recorder=recorder,
@@ -118,7 +124,18 @@ class OnlineRehearsal:
 
     def scorer(self, department: ParticipantId) -> Scorer:
         """One department."""
-        return Scorer(self.home(department), clock=self.clock, new_pool=self.pool)
+        return Scorer(self.home(department), clock=self.clock, evidence=EVIDENCE, new_pool=self.pool)
+
+    @cached_property
+    def enterprises(self) -> WillingEnterprises:
+        """Whoever is asked about consents."""
+        homes = {name: self.home(name) for name in self.drawn.departments}
+        stores = {name: EVIDENCE(home, open_database(home)).consents for name, home in homes.items()}
+        return WillingEnterprises(self.log, stores, homes[self.drawn.departments[0]], clock=self.clock)
+
+    def consents(self, bank: ParticipantId | None = None) -> WillingConsents:
+        """What a bank asks under."""
+        return WillingConsents(self.enterprises, bank or self.bank)
 
     def exchange_keys(self, name: ParticipantId, *parts: str) -> None:
         """Have a participant make new keys, and everybody else pin them. It does not use them yet."""
@@ -133,8 +150,16 @@ class OnlineRehearsal:
         return Offer(departments=up, serials=serials, missing=tuple(sorted(without)))
 
     def relayed(self, request: ScoreRequest, department: ParticipantId) -> RelayedRequest:
-        """The request as the bureau gives it to one department."""
-        members = SignedStatement.read(request.document).claimed.departments(self.drawn.departments)
-        place = members.index(department)
+        """The request as the bureau gives it to one department, once it is in the log."""
+        statement = SignedStatement.read(request.document).claimed
+        place = statement.departments(self.drawn.departments).index(department)
         path = tree_of_boxes(request.boxes).paths[place]
-        return RelayedRequest(document=request.document, box=request.boxes[place], path=path)
+        proven = self.log.place_now(request.document, statement.use_tag)
+        return RelayedRequest(
+            document=request.document,
+            box=request.boxes[place],
+            path=path,
+            extension=self.log.extension(0, proven.size, proven.note),
+            index=proven.index,
+            inclusion=b"".join(proven.path),
+        )

@@ -46,8 +46,28 @@ class ShownLog(Protocol):
         ...
 
 
+class WaitedLog(ShownLog, Protocol):
+    """A log that is waited for, as a bureau that serves has it."""
+
+    async def place(self, document: bytes, tag: bytes, members: Collection[ParticipantId]) -> Proven:
+        """Where a request is in the log; the same for the same bytes. members: S."""
+        ...
+
+    def answered(self, request: bytes, ciphertext: bytes) -> None:
+        """A request, by its digest, came to this answer."""
+        ...
+
+    def refused(self, request: bytes, department: ParticipantId, problem_slug: str) -> None:
+        """A department refused a request, by its digest."""
+        ...
+
+    async def receipt(self, request: bytes) -> bytes:
+        """The receipt (`.tlog-proof`) of a request, cosigned by a majority."""
+        ...
+
+
 class ScoreLog:
-    """A `ShownLog` of a bureau that serves. Used within one event loop. `admitted`: the departments that are pinned."""
+    """A `WaitedLog` of a bureau that serves. Used within one event loop. `admitted`: the departments that are pinned."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from coordinator.errors import BadAnswer, DepartmentUnavailable, LossReason, ModelNotServed
-from coordinator.scores.score_log import ScoreLog, ShownLog
+from coordinator.scores.score_log import ShownLog, WaitedLog
 from coordinator.transparency_log.score_proofs import Proven
 from crypto.errors import InvalidCiphertext, MalformedMessage, PeerError, UntrustedKey
 from crypto.identifiers import ModelVersion, ParticipantId
@@ -227,7 +227,7 @@ class ScoreDesk:
 class LocalLog(ShownLog, Protocol):
     """A log that is written to without waiting."""
 
-    def place(self, document: bytes, tag: bytes) -> Proven:
+    def place_now(self, document: bytes, tag: bytes) -> Proven:
         """Where a request is in the log; the same for the same bytes."""
         ...
 
@@ -253,7 +253,7 @@ class ScoreGateway:
     def score(self, request: ScoreRequest) -> ScoreAnswer:
         """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
         relay = self.desk.prepare(request)
-        proven = self._log.place(relay.document, relay.use_tag)
+        proven = self._log.place_now(relay.document, relay.use_tag)
         return self.desk.combine(relay, proven, self._log, self._carrier.relay(relay.messages(proven, self._log)))
 
 
@@ -264,7 +264,7 @@ class AsyncScoreGateway:
         self,
         models: Iterable[ServedModel],
         carrier: AsyncDepartmentPost,
-        log: ScoreLog,
+        log: WaitedLog,
         document: DocumentInForce | None = None,
     ) -> None:
         self.desk = ScoreDesk(models, document)

@@ -22,7 +22,7 @@ MAXIMUM_ENTRIES: Final = 20_000
 
 _Entry = Annotated[bytes, msgspec.Meta(min_length=1, max_length=255)]
 _Entries = Annotated[tuple[_Entry, ...], msgspec.Meta(max_length=MAXIMUM_ENTRIES)]
-_Document = Annotated[bytes, msgspec.Meta(max_length=1 << 14)]
+_Document = Annotated[bytes, msgspec.Meta(max_length=1 << 15)]
 _Note = Annotated[bytes, msgspec.Meta(max_length=MAXIMUM_NOTE_BYTES)]
 _Cosignature = Annotated[bytes, msgspec.Meta(max_length=72)]
 

@@ -18,7 +18,7 @@ from participants.department.score_checks import Asked
 _KEEP: Final = Prepared(
     "INSERT INTO data_uses (digest, position, used_at, bank, model_version, purpose, computation, consent, tag,"
     " request_id) VALUES (:digest, :position, :now, :bank, :version, :purpose, :computation, :consent, :tag,"
-    " :request_id)"
+    " :request_id) ON CONFLICT DO NOTHING"
 )
 _LATEST: Final = Prepared(
     "SELECT used_at, bank, purpose, computation, model_version, position, digest, consent FROM data_uses"
@@ -41,7 +41,7 @@ class DataUse:
 
 
 def keep_use(asked: Asked) -> None:
-    """Write a use down, in the transaction in which its answer is kept."""
+    """Write a use down, in the transaction in which its answer is kept; the same request counts once."""
     statement = asked.statement
     _KEEP.run(
         asked.record.connection,

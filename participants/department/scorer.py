@@ -243,7 +243,6 @@ class Scorer:
                 return stored  # the same bytes came twice at the same time
             for check in (*AGAIN, *(one for one in CHECKS if one in RECORDED)):
                 check(asked)
-            keep_use(asked)
             # It is a ciphertext by its making, of an obfuscator that was checked: to check it again takes as long.
             number = asked.key.encrypt(masked_partial(asked), obfuscator)
             ciphertext = number.to_bytes(asked.key.ciphertext_bytes, "big")
@@ -253,6 +252,7 @@ class Scorer:
                 cosignature=self.evidence.view.cosign(asked.checkpoint, self._record.connection),
                 reasons=masked_reasons(asked),
             ).encode()
+            keep_use(asked)
             self._record.keep_answer(asked.digest, answer)
         given = Given(answer=answer, until=waiting.until, keys=asked.keys, model=asked.model)
         self._recent.keep(asked.digest, given)

@@ -10,15 +10,28 @@ from typing import Any
 import numpy as np
 
 from crypto.documents import parse_canonical_json, split_document
+from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId
 from crypto.identity import Identity, PublicIdentity
 from crypto.labels import Label
 from crypto.paillier import BankPaillierKey
 from crypto.sealed import seal
+from models.enterprise_id import parse_enterprise_id
+from models.wire.consent import Computation, Purpose
+from models.wire.log_entry import TAG_BYTES
 from models.wire.online import DepartmentAnswer, RelayedRequest, ScoreRequest
-from models.wire.score_statement import ScoreStatement, SignedStatement, bits_of, box_context, tree_of_boxes
-from models.wire.steps import Purpose
+from models.wire.score_statement import (
+    Question,
+    ScoreStatement,
+    SignedStatement,
+    bits_of,
+    box_context,
+    tree_of_boxes,
+)
+from models.wire.steps import Purpose as Mask
+from participants.bank.consents import Consents, ConsentUse
 from participants.department.scorer import Asked
+from simulations.local_log import LocalLog
 
 
 def forged_requests(
@@ -30,20 +43,25 @@ def forged_requests(
     *,
     of: Sequence[ParticipantId],
     expires_at: int,
+    log: LocalLog,
+    consents: Consents,
     serials: Mapping[ParticipantId, int] | None = None,
     request_id: RequestId | None = None,
 ) -> dict[ParticipantId, RelayedRequest]:
     """Requests in the name of `bank`, signed by whoever has `identity`, that may ask each department about another.
 
     of: the departments of the model. serials: of the documents that they are asked under, 1 where it is left out.
+    Everybody that is asked about has consented, and the request is in the log; its tag is of the first one's consent.
 
     A dishonest bank makes them with its own identity and key, a bureau with those that it put in a bank's place.
     """
     request_id = request_id or RequestId(secrets.token_hex(16))
+    about = {enterprise_id: _question(enterprise_id, consents, expires_at) for _, enterprise_id in asked.values()}
+    questions = {name: about[enterprise_id] for name, (_, enterprise_id) in asked.items()}
     boxes = {
         name: seal(
             asked[name][0],
-            asked[name][1].encode(),
+            questions[name][0],
             label=Label.SEALED_REQUEST,
             context=box_context(request_id, bank, version, name),
         )
@@ -60,12 +78,33 @@ def forged_requests(
         bits=bits_of(boxes, of),
         serials=tuple((serials or {}).get(name, 1) for name in boxes),
         boxes=tree.root,
+        purpose=Purpose.APPLICATION,
+        computation=Computation.SCORE,
+        use_tag=questions[min(asked)][1],
     )
     document = statement.sign(identity)
+    proven = log.place_now(document, statement.use_tag)
     return {
-        name: RelayedRequest(document=document, box=box, path=path)
+        name: RelayedRequest(
+            document=document,
+            box=box,
+            path=path,
+            extension=log.extension(0, proven.size, proven.note),
+            index=proven.index,
+            inclusion=b"".join(proven.path),
+        )
         for (name, box), path in zip(boxes.items(), tree.paths, strict=True)
     }
+
+
+def _question(enterprise_id: EnterpriseId, consents: Consents, now: int) -> tuple[bytes, bytes]:
+    """What is sealed to a department, under a consent of this enterprise, and the tag of that use."""
+    try:
+        parse_enterprise_id(enterprise_id)
+    except YurongError:
+        return enterprise_id.encode(), bytes(TAG_BYTES)
+    use = consents.use(enterprise_id, Purpose.APPLICATION, RequestId(secrets.token_hex(16)), now=now)
+    return Question(enterprise_id=enterprise_id, consent=use.digest, use=use.number).encode(), use.tag
 
 
 def restated(document: bytes, identity: Identity, **changes: Any) -> bytes:
@@ -74,12 +113,13 @@ def restated(document: bytes, identity: Identity, **changes: Any) -> bytes:
 
 
 def with_another_enterprise(
-    relayed: RelayedRequest, department: ParticipantId, recipient: PublicIdentity, enterprise_id: EnterpriseId
+    relayed: RelayedRequest, department: ParticipantId, recipient: PublicIdentity, use: ConsentUse
 ) -> RelayedRequest:
     """A bureau's change of a request: anybody can seal, and all that a box is bound to stands in the document."""
     claimed = SignedStatement.read(relayed.document).claimed
     context = box_context(claimed.request_id, claimed.bank, claimed.model_version, department)
-    box = seal(recipient, enterprise_id.encode(), label=Label.SEALED_REQUEST, context=context)
+    question = Question(enterprise_id=use.consent.enterprise_id, consent=use.digest, use=use.number).encode()
+    box = seal(recipient, question, label=Label.SEALED_REQUEST, context=context)
     return replace(relayed, box=box)
 
 
@@ -100,7 +140,7 @@ def partial_masked_for_the_request_id_alone(asked: Asked) -> int:
     """The weakened department: its mask is bound to what the bank calls the request, and used whenever it says so."""
     model = asked.model
     context = model.run.mask_context(
-        asked.turn, Purpose.ONLINE, f"{asked.bank}/{asked.statement.request_id}", asked.departments
+        asked.turn, Mask.ONLINE, f"{asked.bank}/{asked.statement.request_id}", asked.departments
     )
     word = model.table.words((asked.enterprise_id,), asked.record.connection)
     return int(np.uint64((word + asked.secrets.zero_sum_mask(context, 1))[0]))
@@ -119,9 +159,7 @@ def partial_without_a_mask(asked: Asked) -> int:
 def partial_masked_for_the_request_alone(asked: Asked) -> int:
     """The weakened department: its mask is bound to the signed document and not to whom it was asked about."""
     model = asked.model
-    context = model.run.mask_context(
-        asked.turn, Purpose.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.departments
-    )
+    context = model.run.mask_context(asked.turn, Mask.ONLINE, f"{asked.bank}/{asked.digest.hex()}", asked.departments)
     partial = model.table.words((asked.enterprise_id,), asked.record.connection)
     word = partial + asked.secrets.zero_sum_mask(context, 1)
     return int(np.uint64(word[0]))

@@ -22,14 +22,18 @@ from typing import Any, Final
 import uvloop
 
 from crypto.errors import YurongError
-from crypto.identifiers import EnterpriseId, RequestId
+from crypto.identifiers import RequestId
 from models.hosting.https.door import WayOut
 from models.wire.online import Offer, ScoreAnswer
 from participants.bank.asking import Asker
 from participants.bank.client import AsyncBankClient, the_bureau, the_only_model
+from participants.bank.consent_desk import ConsentDesk
+from participants.bank.consents import ConsentBook, ConsentUse
 from participants.bank.database import open_database
+from participants.bank.receipts import ReceiptStore
 from participants.bank.score_request import OpenRequest, Score, ScoreClient
 from participants.bank.score_store import ScoreStore
+from participants.bank.settings import relying_party_of
 from participants.home import Home
 
 _AT_ONCE: Final = 32
@@ -40,10 +44,10 @@ class TimedScoreClient(ScoreClient):
 
     seconds: float = 0.0
 
-    def request(self, enterprise_id: EnterpriseId, offer: Offer, request_id: RequestId | None = None) -> OpenRequest:
+    def request(self, use: ConsentUse, offer: Offer, request_id: RequestId) -> OpenRequest:
         """As `ScoreClient.request`."""
         began = time.perf_counter()
-        asked = super().request(enterprise_id, offer, request_id)
+        asked = super().request(use, offer, request_id)
         self.seconds += time.perf_counter() - began
         return asked
 
@@ -60,10 +64,11 @@ class AskingBank:
 
     def __init__(self, home: Home) -> None:
         self.timed = TimedScoreClient(home, the_only_model(home), clock=home.clock)
-        asker = Asker(
-            self.timed, ScoreStore(open_database(home)), WayOut(home).peer(the_bureau(home)), clock=home.clock
-        )
-        self._client = AsyncBankClient(asker, home, at_once=_AT_ONCE)
+        database, bureau = open_database(home), WayOut(home).peer(the_bureau(home))
+        receipts, book = ReceiptStore(database), ConsentBook(home, database, relying_party_of(home))
+        asker = Asker(self.timed, ScoreStore(database), bureau, consents=book, receipts=receipts, clock=home.clock)
+        desk = ConsentDesk(home, book, receipts, bureau)
+        self._client = AsyncBankClient(asker, home, desk=desk, at_once=_AT_ONCE)
         self.milliseconds: list[float] = []
         self.errors: Counter[str] = Counter()
         self.missing = 0

@@ -39,6 +39,7 @@ from models.wire.scoring import PARTIAL_FRACTION_BITS
 from models.wire.steps import Purpose
 from participants.home import Home
 from simulations.drawn_model import DrawnFederation, draw_federation
+from simulations.local_log import LocalLog
 from simulations.online import OnlineFederation
 
 ONLINE_REQUESTS: Final = 100
@@ -78,7 +79,8 @@ def measure_online(departments: int, requests: int = ONLINE_REQUESTS, directory:
         key = Home.open(federation.homes[bank]).bank_keys().paillier
         # The bank's own key fills four times as fast, and so this does not refill while it is timed.
         pool = ObfuscatorPool(key, capacity=departments * (requests + _WARM_UP), refill_below=1)
-        with OnlineFederation(federation.homes, bank, federation.version, new_pool=lambda _: pool) as online:
+        log = LocalLog.of(federation.bureau)
+        with OnlineFederation(federation.homes, log, bank, federation.version, new_pool=lambda _: pool) as online:
             online.prepare()
             pool.wait_until_full(timeout_seconds=600)
             return {**_time_online(online, federation), "homes": str(directory)}

@@ -16,8 +16,10 @@ import polars as pl
 
 from coordinator.database import open_database
 from coordinator.home import BureauHome
+from coordinator.permissions import approve
 from coordinator.registry import ModelRegistry
 from coordinator.settings import BureauSettings
+from coordinator.transparency_log.bureau_log import create_log
 from crypto.documents import canonical_json
 from crypto.identifiers import ParticipantId, Role
 from models.enterprise_id import make_enterprise_ids
@@ -31,6 +33,7 @@ from participants.model_store import ModelStore
 from participants.records.contract import KEY_COLUMN, Category, DataContract, Item, ItemType
 from simulations.drawn_model import DrawnFederation, draw_federation
 from simulations.engines.ports import free_ports
+from simulations.enterprise.given import give_consents
 from simulations.local_federation.founding import BUREAU, Node
 from simulations.local_federation.operator import Operator
 
@@ -68,11 +71,13 @@ def found_drawn_nodes(
     departments: int,
     banks: int,
     enterprises: int,
+    consenting: int | None = None,
     settings: Mapping[Role, Settings] | None = None,
 ) -> DrawnNodes:
     """Make the homes of a bureau, departments and banks below `directory`, with a model that is open for scores.
 
-    `settings` are set for all nodes of a role, beside their ports; nobody trains.
+    consenting: so many enterprises, the first ones, have consented to each bank; all, if None. `settings` are set for
+    all nodes of a role, beside their ports; nobody trains.
     """
     rng = np.random.default_rng(_SEED)
     nodes = {node.name: node for node in _nodes(directory, departments, banks, settings or {})}
@@ -87,30 +92,24 @@ def found_drawn_nodes(
         rng=rng,
         addresses={name: node.address for name, node in nodes.items()},
     )
-    bureau = BureauHome.create(
-        nodes[BUREAU].operator.home,
-        participant_id=BUREAU,
-        role=Role.BUREAU,
-        title="Big Data Development Bureau",
-        address=nodes[BUREAU].address,
-    )
+    bureau = BureauHome.open(drawn.bureau)
     members = {name: Home.open(path) for name, path in drawn.homes.items()}
-    bureau.pins.pin_all((home.hand_over(), home.identity().public.fingerprint()) for home in members.values())
-    for home in members.values():
-        home.pins.pin(bureau.hand_over(), fingerprint=bureau.identity().public.fingerprint())
     for name in drawn.departments:
         _import_records(members[name], drawn)
     open_for_scores(bureau, members, drawn)
+    give_consents(drawn, drawn.enterprise_ids[:consenting])
     return DrawnNodes(nodes=nodes, drawn=drawn)
 
 
 def open_for_scores(bureau: BureauHome, members: Mapping[ParticipantId, Home], drawn: DrawnFederation) -> None:
-    """Register the model at the bureau and approve it."""
+    """Register the model at the bureau, which makes its log and approves it."""
+    database = open_database(bureau)
     store = ModelStore(drawn.homes[drawn.banks[0]] / "models", drawn.version)
-    registry = ModelRegistry(open_database(bureau), clock=bureau.clock)
+    registry = ModelRegistry(database, clock=bureau.clock)
     documents = {name: home.document() for name, home in members.items()}
     registry.propose(drawn.version, canonical_json(store.manifest()), "A model that was drawn.", documents)
-    registry.approve(drawn.version)
+    create_log(bureau, database).close()
+    approve(bureau, drawn.version)
 
 
 def _nodes(directory: Path, departments: int, banks: int, settings: Mapping[Role, Settings]) -> Iterator[Node]:

@@ -1,7 +1,7 @@
 """Founding a federation of separate nodes: the commands that their operators type, one after the other.
 
-Every node is initialised, every operator reads its fingerprint out, everybody pins everybody, and each imports its
-file.
+Every node is initialised, every operator reads its fingerprint out, everybody pins everybody, the bureau makes its log,
+and each imports its file.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def found_nodes(data: FederationData, nodes: Mapping[ParticipantId, Node], direc
     with ThreadPoolExecutor(_AT_ONCE) as hands:
         told = list(hands.map(lambda node: _initialise(node, members.get(node.name), files), nodes.values()))
         _pin_one_another(dict(zip(nodes.values(), told, strict=True)), directory, hands)
+        nodes[BUREAU].operator.type("log", "create")
         list(hands.map(lambda name: _import(nodes[name], files[name]), sorted(files)))
 
 

@@ -18,10 +18,10 @@ def test_one_score_over_founded_homes_is_the_true_one(tmp_path_factory: pytest.T
     drawn = draw_federation(
         tmp_path_factory.mktemp("one"), departments=3, enterprise_ids=make_enterprise_ids(rng, 5), rng=rng
     )
-    score = score_one(drawn.homes, drawn.banks[0], drawn.enterprise_ids[2], drawn.version)
+    score = score_one(drawn.homes, drawn.bureau, drawn.banks[0], drawn.enterprise_ids[2], drawn.version)
     assert score.log_odds_default == pytest.approx(drawn.log_odds(2), abs=1e-12)
     with pytest.raises(PeerError):
-        score_one(drawn.homes, drawn.banks[0], drawn.enterprise_ids[2], ModelVersion(drawn.version[::-1]))
+        score_one(drawn.homes, drawn.bureau, drawn.banks[0], drawn.enterprise_ids[2], ModelVersion(drawn.version[::-1]))
 
 
 def test_the_bureau_sees_neither_enterprise_nor_score_nor_partial_in_any_encoding(rehearsal: OnlineRehearsal) -> None:

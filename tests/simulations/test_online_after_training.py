@@ -18,9 +18,9 @@ def test_an_applicant_has_the_same_score_online_as_in_the_batch(finished: Finish
     applicant = pl.read_parquet(path).row(0, named=True)
     enterprise_id = EnterpriseId(applicant["enterprise_id"])
 
-    score = score_one(federation.homes, bank, enterprise_id, version)
+    score = score_one(federation.homes, federation.bureau, bank, enterprise_id, version)
     assert score.log_odds_default == pytest.approx(applicant["log_odds_default"], abs=1e-12)
     assert score.points == applicant["score"]
 
     with pytest.raises(PeerError, match="another set"):
-        score_one(federation.homes, bank, enterprise_id, version, down=federation.departments[:1])
+        score_one(federation.homes, federation.bureau, bank, enterprise_id, version, down=federation.departments[:1])

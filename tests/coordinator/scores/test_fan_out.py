@@ -38,7 +38,7 @@ class Bureau:
         return await self.gateway.offer(self.offer_request)
 
     async def request(self) -> ScoreRequest:
-        self.open_request = self.online.client.request(self.enterprise, await self.offer())
+        self.open_request = self.online.ask(self.enterprise, await self.offer())
         return self.open_request.request
 
     def open(self, answer: ScoreAnswer) -> Score:
@@ -220,7 +220,7 @@ def test_answers_that_a_department_mixes_up_reach_nobody(
         async def scenario() -> None:
             offer = await bureau.offer()
             asked = {
-                one: online.client.request(rehearsal.enterprise(rehearsal.unused()), offer),
+                one: online.ask(rehearsal.enterprise(rehearsal.unused()), offer),
                 other: second.client.request(rehearsal.enterprise(rehearsal.unused()), offer),
             }
             requests = {bank: made.request for bank, made in asked.items()}

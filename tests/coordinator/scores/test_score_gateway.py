@@ -40,7 +40,7 @@ class CorruptPost(LocalPost):
 
 @pytest.fixture
 def request_(rehearsal: OnlineRehearsal, online: OnlineFederation) -> ScoreRequest:
-    return online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
+    return online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
 
 
 def corrupted(rehearsal: OnlineRehearsal, online: OnlineFederation, change: Change) -> ScoreGateway:
@@ -105,6 +105,6 @@ def test_an_answer_of_another_length_or_request_is_refused(
         lambda answer: replace(answer, request=bytes(32)),
     ]
     for change in changes:
-        request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
+        request = online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
         with pytest.raises(PeerError):
             corrupted(rehearsal, online, change).score(request)

@@ -47,7 +47,7 @@ def test_the_mean_of_a_department_that_is_down_stands_for_it(
 
 
 def answer_to(rehearsal: OnlineRehearsal, online: OnlineFederation) -> tuple[OpenRequest, ScoreAnswer]:
-    asked = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    asked = online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
     return asked, online.gateway.score(asked.request)
 
 
@@ -121,7 +121,7 @@ def test_a_bank_asks_about_no_text_that_is_no_enterprise_id(
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     with pytest.raises(InvalidEnterpriseId):
-        online.client.request(EnterpriseId("911100000000000000"), rehearsal.offer())
+        online.ask(EnterpriseId("911100000000000000"), rehearsal.offer())
 
 
 def test_a_client_is_a_banks_and_opens_requests_of_its_own_model_and_keys(
@@ -144,7 +144,7 @@ def test_a_document_that_the_bank_did_not_pin_is_not_taken_from_an_offer(
     everybody = rehearsal.drawn.departments
     offer = Offer(departments=everybody, serials=(1, 2, 1, 1), missing=())
     with pytest.raises(UntrustedKey):
-        online.client.request(rehearsal.enterprise(0), offer)
+        online.ask(rehearsal.enterprise(0), offer)
 
 
 def test_an_offer_names_departments_that_the_client_knows(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
@@ -157,7 +157,7 @@ def test_an_offer_names_departments_that_the_client_knows(rehearsal: OnlineRehea
         Offer(departments=everybody, serials=(1,) * 3, missing=()),
     ):
         with pytest.raises(PeerError):
-            online.client.request(rehearsal.enterprise(0), offer)
+            online.ask(rehearsal.enterprise(0), offer)
     too_few = Offer(departments=everybody[:2], serials=(1, 1), missing=everybody[2:])
     with pytest.raises(ProtectionUnavailable):
-        online.client.request(rehearsal.enterprise(0), too_few)
+        online.ask(rehearsal.enterprise(0), too_few)

@@ -76,7 +76,7 @@ def rig(online: OnlineFederation, department: ParticipantId) -> Iterator[Rig]:
 @pytest.fixture
 def asked(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()).request, department)
+    return rehearsal.relayed(online.ask(enterprise, rehearsal.offer()).request, department)
 
 
 def post(client: TestClient, path: str, data: bytes, media_type: str = MEDIA_TYPE) -> tuple[int, str, bytes]:
@@ -147,7 +147,7 @@ def test_every_refusal_is_its_problem_and_says_nothing_of_the_request(
         assert f'yurong_partial_scores_total{{outcome="{kind.slug}"}}' in rig.metrics() or kind.status in (413, 415)
     online.score(enterprise := rehearsal.enterprise(rehearsal.unused()))
     fewer = rehearsal.offer(rehearsal.drawn.departments[0])
-    another = rehearsal.relayed(online.client.request(enterprise, fewer).request, rehearsal.drawn.departments[2])
+    another = rehearsal.relayed(online.ask(enterprise, fewer).request, rehearsal.drawn.departments[2])
     body = post(client, PARTIAL_SCORES_PATH, another.encode())[2]
     assert problems.Problem.from_json(body).kind is problems.REQUEST_CONFLICT
     body = post(client, PARTIAL_SCORES_PATH, asked.encode(), "application/json")[2]
@@ -207,7 +207,7 @@ def test_requests_that_wait_for_an_obfuscator_hold_up_nobody_else_and_are_answer
 
     def request(federation: OnlineFederation) -> bytes:
         enterprise = rehearsal.enterprise(rehearsal.unused())
-        made = federation.client.request(enterprise, rehearsal.offer()).request
+        made = federation.ask(enterprise, rehearsal.offer()).request
         return rehearsal.relayed(made, department).encode()
 
     async def run(other: OnlineFederation, scorer: Scorer) -> None:

@@ -30,7 +30,7 @@ def department(rehearsal: OnlineRehearsal) -> ParticipantId:
 @pytest.fixture
 def asked(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()).request, department)
+    return rehearsal.relayed(online.ask(enterprise, rehearsal.offer()).request, department)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_retired_model_leaves_nothing_but_the_sets_that_were_answered(tmp_path
         category = Category(name="filings", title="Filings", items=(item,))
         DepartmentStore.create(home.directory / "data", DataContract(holder=name, title="Tax", categories=(category,)))
         enterprise = own.enterprise(0)
-        request = own.relayed(online.client.request(enterprise, own.offer()).request, name)
+        request = own.relayed(online.ask(enterprise, own.offer()).request, name)
         scorer.answer(request)
         for _ in range(2):
             typed = CliRunner().invoke(app, ["retire", version, "--home", str(home.directory)])

@@ -1,5 +1,6 @@
 """A department's scorer: it answers what it should, and each check refuses what it is for."""
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +19,16 @@ from crypto.errors import (
     UntrustedKey,
     YurongError,
 )
-from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, RequestId
 from crypto.identity import Identity
 from crypto.paillier import Obfuscator, PaillierPublicKey
 from models.enterprise_id import make_enterprise_id
 from models.hosting.errors import DatabaseUnusable
+from models.wire.consent import Purpose
 from models.wire.online import RelayedRequest
 from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
-from participants.bank.score_request import LIFETIME_SECONDS, ScoreClient
+from participants.bank.consents import ConsentUse
+from participants.bank.score_request import LIFETIME_SECONDS
 from participants.department import scorer as scorer_module
 from participants.department.errors import ObfuscatorsExhausted, RequestExpired
 from participants.department.obfuscation import Obfuscators
@@ -40,6 +43,7 @@ from simulations.adversaries.online import (
     with_a_later_expiry,
     with_another_enterprise,
 )
+from simulations.local_log import EVIDENCE
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
 
@@ -58,14 +62,14 @@ def scorer(online: OnlineFederation, department: ParticipantId) -> Scorer:
 def request_for(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     """A good request to the department about an enterprise that nobody has asked about."""
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()).request, department)
+    return rehearsal.relayed(online.ask(enterprise, rehearsal.offer()).request, department)
 
 
 def test_masked_partials_of_all_departments_sum_to_the_sum_of_partials(
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     row = rehearsal.unused()
-    request = online.client.request(rehearsal.enterprise(row), rehearsal.offer()).request
+    request = online.ask(rehearsal.enterprise(row), rehearsal.offer()).request
     words = [
         opened(online.scorers[name].answer(rehearsal.relayed(request, name)), rehearsal.key)
         for name in rehearsal.drawn.departments
@@ -78,7 +82,7 @@ def test_an_enterprise_that_a_department_does_not_hold_is_answered_like_any_othe
     rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     stranger = make_enterprise_id(np.random.default_rng(99))
-    request = online.client.request(stranger, rehearsal.offer()).request
+    request = online.ask(stranger, rehearsal.offer()).request
     words = [
         opened(online.scorers[name].answer(rehearsal.relayed(request, name)), rehearsal.key)
         for name in rehearsal.drawn.departments
@@ -94,7 +98,22 @@ def test_the_checks_are_one_list_and_what_is_written_down_comes_last() -> None:
         "set_is_large_enough",
         "documents_are_in_force",
         "box_is_the_signed_one",
-        "enterprise_id_is_readable",
+        "question_is_readable",
+        "log_goes_on_from_what_was_seen",
+        "witnesses_stand_for_it",
+        "request_is_in_the_log",
+        "clock_is_not_disputed",
+        "model_is_approved",
+        "bank_is_permitted",
+        "consent_is_kept",
+        "consent_is_in_the_log",
+        "consent_is_to_this_bank",
+        "consent_is_of_this_enterprise",
+        "consent_is_for_this_purpose",
+        "consent_names_this_department",
+        "consent_keeps_the_rules",
+        "consent_is_active",
+        "consent_has_this_use",
         "same_set_as_before",
     ]
     assert [check.__name__ for check in CHECKS if check in RECORDED] == ["same_set_as_before"]
@@ -141,6 +160,8 @@ def test_one_bank_cannot_ask_as_another(rehearsal: OnlineRehearsal, scorer: Scor
         asked,
         of=rehearsal.drawn.departments,
         expires_at=int(rehearsal.clock.now()) + 30,
+        log=rehearsal.log,
+        consents=rehearsal.consents(),
     )
     with pytest.raises(SignatureInvalid):
         scorer.answer(requests[department])
@@ -196,7 +217,7 @@ def test_an_expired_request_is_refused_and_so_is_one_that_is_valid_for_too_long(
 def test_an_altered_document_is_refused(
     rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
 ) -> None:
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
+    request = online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
     with pytest.raises(SignatureInvalid):
         scorer.answer(rehearsal.relayed(with_a_later_expiry(request, 100), department))
     body = bytearray(request.document)
@@ -220,6 +241,8 @@ def test_another_key_than_the_documents_is_refused(
         asked,
         of=rehearsal.drawn.departments,
         expires_at=int(rehearsal.clock.now()) + 30,
+        log=rehearsal.log,
+        consents=rehearsal.consents(),
     )
     with pytest.raises(UntrustedKey, match="another key"):
         scorer.answer(requests[department])
@@ -251,6 +274,8 @@ def test_a_set_that_is_too_small_or_without_this_department_is_refused(
         asked,
         of=rehearsal.drawn.departments,
         expires_at=int(rehearsal.clock.now()) + 30,
+        log=rehearsal.log,
+        consents=rehearsal.consents(),
     )
     one = next(iter(requests.values()))
     with pytest.raises(error):
@@ -271,24 +296,32 @@ def test_a_strangers_department_in_the_set_is_refused(
         asked,
         of=names,
         expires_at=int(rehearsal.clock.now()) + 30,
+        log=rehearsal.log,
+        consents=rehearsal.consents(),
     )
     with pytest.raises(PeerError):
         scorer.answer(requests[department])
+
+
+def another_use(rehearsal: OnlineRehearsal) -> ConsentUse:
+    """A use of a consent of an enterprise that is not asked about."""
+    request_id, now = RequestId(secrets.token_hex(16)), rehearsal.clock.now()
+    return rehearsal.consents().use(rehearsal.enterprise(0), Purpose.APPLICATION, request_id, now=now)
 
 
 def test_a_box_of_another_department_request_or_maker_is_refused(
     rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
 ) -> None:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    first = online.client.request(enterprise, rehearsal.offer()).request
-    second = online.client.request(enterprise, rehearsal.offer()).request
+    first = online.ask(enterprise, rehearsal.offer()).request
+    second = online.ask(enterprise, rehearsal.offer()).request
     mine = rehearsal.relayed(first, department)
     other_department = rehearsal.relayed(first, rehearsal.drawn.departments[0])
     identity = rehearsal.home(department).identity().public
     for box in (
         other_department.box,
         rehearsal.relayed(second, department).box,
-        with_another_enterprise(mine, department, identity, rehearsal.enterprise(0)).box,
+        with_another_enterprise(mine, department, identity, another_use(rehearsal)).box,
         b"",
     ):
         with pytest.raises(PeerError, match="another box"):
@@ -319,6 +352,8 @@ def test_a_box_that_holds_no_enterprise_id_is_refused(
             asked,
             of=rehearsal.drawn.departments,
             expires_at=int(rehearsal.clock.now()) + 30,
+            log=rehearsal.log,
+            consents=rehearsal.consents(),
         )
         with pytest.raises(YurongError) as refusal:
             scorer.answer(requests[department])
@@ -359,7 +394,7 @@ def test_an_answer_is_given_again_for_some_time_after_the_request_expired_and_th
     rehearsal.clock.seconds += LIFETIME_SECONDS + KEPT_SECONDS
     assert scorer.handle(request_for.encode()) == first
     rehearsal.clock.seconds += 2
-    another = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
+    another = online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
     scorer.answer(rehearsal.relayed(another, department))  # with a later one what is due is forgotten
     with pytest.raises(RequestExpired):
         scorer.answer(request_for)
@@ -376,9 +411,7 @@ def test_many_threads_may_ask_at_once(
     rehearsal: OnlineRehearsal, online: OnlineFederation, scorer: Scorer, department: ParticipantId
 ) -> None:
     enterprise, offer = rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()
-    requests = [
-        rehearsal.relayed(online.client.request(enterprise, offer).request, department).encode() for _ in range(4)
-    ]
+    requests = [rehearsal.relayed(online.ask(enterprise, offer).request, department).encode() for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(scorer.handle, requests * 4))
     assert answers == answers[:4] * 4
@@ -463,17 +496,17 @@ def test_a_dry_pool_slows_a_bank_down_and_no_other(
         def stop(self) -> None:
             pass
 
-    def asked_by(client: ScoreClient) -> RelayedRequest:
+    def asked_by(federation: OnlineFederation) -> RelayedRequest:
         enterprise = rehearsal.enterprise(rehearsal.unused())
-        return rehearsal.relayed(client.request(enterprise, rehearsal.offer()).request, department)
+        return rehearsal.relayed(federation.ask(enterprise, rehearsal.offer()).request, department)
 
     with (
         rehearsal.online(bank=rehearsal.drawn.banks[1]) as other,
-        Scorer(rehearsal.home(department), clock=rehearsal.clock, new_pool=DryPool) as scorer,
+        Scorer(rehearsal.home(department), clock=rehearsal.clock, evidence=EVIDENCE, new_pool=DryPool) as scorer,
     ):
-        waiting = scorer.begin(asked_by(online.client))
+        waiting = scorer.begin(asked_by(online))
         assert isinstance(waiting, Waiting)
-        scorer.answer(asked_by(other.client))
+        scorer.answer(asked_by(other))
         with pytest.raises(ObfuscatorsExhausted):
             scorer.obfuscator(waiting)
         pool = scorer.obfuscators._pools[rehearsal.key.public]

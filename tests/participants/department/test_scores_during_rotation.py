@@ -63,7 +63,7 @@ def test_a_department_exchanges_its_identity_while_scores_are_asked(changing: Ch
     old = dict.fromkeys(changing.drawn.departments, 1)
     new = old | {department: 2}
     with changing.online() as online:
-        under_way = online.client.request(changing.enterprise(row), online.offer())
+        under_way = online.ask(changing.enterprise(row), online.offer())
         changing.exchange_keys(department, IDENTITY)
         assert online.offer().serials == (1, 1, 1, 1)
         with pytest.raises(KeyNotInForce):  # the others know these keys already, and it does not use them yet
@@ -92,7 +92,7 @@ def test_a_department_exchanges_its_identity_while_scores_are_asked(changing: Ch
             online.scorers[third].answer(changing.forged(row, old, before)[third])
         offer = Offer(departments=changing.drawn.departments, serials=(1, 1, 1, 1), missing=())
         with pytest.raises(UntrustedKey):
-            online.client.request(changing.enterprise(row), offer)
+            online.ask(changing.enterprise(row), offer)
         assert online.score(changing.enterprise(row)).log_odds_default == exact
 
 
@@ -100,11 +100,11 @@ def test_a_bank_exchanges_its_paillier_key_while_scores_are_asked(changing: Chan
     row = changing.unused()
     exact = pytest.approx(changing.drawn.log_odds(row), abs=1e-12)
     with changing.online() as online:
-        under_way = online.client.request(changing.enterprise(row), online.offer())
+        under_way = online.ask(changing.enterprise(row), online.offer())
         changing.exchange_keys(changing.bank, PAILLIER)
         bank = changing.home(changing.bank)
         bank.finish_rotation()
-        later = online.client.request(changing.enterprise(row), online.offer())
+        later = online.ask(changing.enterprise(row), online.offer())
         assert [one.statement.bank_serial for one in (under_way, later)] == [1, 2]
         assert under_way.statement.key_fingerprint != later.statement.key_fingerprint
         for asked in (under_way, later):

@@ -10,8 +10,14 @@ from models.hosting.errors import SettingsRefused
 from models.hosting.operation.settings import CONFIG_FILE
 from participants.department.scorer import Scorer
 from participants.department.settings import DepartmentSettings, smallest_set
+from participants.home import Home
+from simulations.local_log import EVIDENCE
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
+
+
+def scorer_of(rehearsal: OnlineRehearsal, home: Home, minimum: int) -> Scorer:
+    return Scorer(home, clock=rehearsal.clock, evidence=EVIDENCE, new_pool=rehearsal.pool, minimum_departments=minimum)
 
 
 @pytest.fixture
@@ -36,10 +42,10 @@ def test_a_score_over_fewer_departments_than_are_set_is_refused(
     minimum: int, answered: bool, rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId
 ) -> None:
     offer = rehearsal.offer(rehearsal.drawn.departments[-1])
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), offer).request
+    request = online.ask(rehearsal.enterprise(rehearsal.unused()), offer).request
     relayed = rehearsal.relayed(request, department)
     home = rehearsal.home(department)
-    with Scorer(home, clock=rehearsal.clock, new_pool=rehearsal.pool, minimum_departments=minimum) as scorer:
+    with scorer_of(rehearsal, home, minimum) as scorer:
         if answered:
             scorer.answer(relayed)
             return
@@ -53,7 +59,7 @@ def test_a_department_is_not_ready_for_a_model_that_has_too_few(
     home = rehearsal.home(department)
     rehearsal.fill()
     for minimum in (4, 5):
-        with Scorer(home, clock=rehearsal.clock, new_pool=rehearsal.pool, minimum_departments=minimum) as scorer:
+        with scorer_of(rehearsal, home, minimum) as scorer:
             if minimum == 4:
                 assert scorer.ready(rehearsal.drawn.version)
             else:

@@ -12,12 +12,13 @@ from crypto.identifiers import EnterpriseId, ParticipantId, RequestId, RunId
 from crypto.identity import Identity, ParticipantDocument
 from crypto.obfuscators import ObfuscatorPool
 from crypto.paillier import BankPaillierKey
+from models.wire.consent import Purpose
 from models.wire.envelope import Addressed
 from models.wire.online import RelayedRequest
 from models.wire.setup import MeetRequest
 from participants.department import scorer as scorer_module
 from participants.department.request_record import RequestRecord
-from participants.department.scorer import CHECKS, RecentAnswers, Scorer
+from participants.department.scorer import RecentAnswers, Scorer
 from participants.home import Home
 from participants.runs.ledger import FileLedger
 from participants.runs.run import Run
@@ -32,6 +33,7 @@ from simulations.adversaries.online import (
     with_another_enterprise,
 )
 from simulations.adversaries.paillier import factor_from_one_decryption
+from simulations.local_log import EVIDENCE
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
 
@@ -41,12 +43,14 @@ FALSE_ALARM = 1e-6
 
 def leave_out(monkeypatch: pytest.MonkeyPatch, *checks: str) -> None:
     """Weaken all departments of this process."""
-    monkeypatch.setattr(scorer_module, "CHECKS", tuple(check for check in CHECKS if check.__name__ not in checks))
+    for name in ("CHECKS", "AGAIN"):
+        kept = tuple(check for check in getattr(scorer_module, name) if check.__name__ not in checks)
+        monkeypatch.setattr(scorer_module, name, kept)
 
 
 def request_to(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> RelayedRequest:
     enterprise = rehearsal.enterprise(rehearsal.unused())
-    return rehearsal.relayed(online.client.request(enterprise, rehearsal.offer()).request, department)
+    return rehearsal.relayed(online.ask(enterprise, rehearsal.offer()).request, department)
 
 
 def forged(
@@ -65,6 +69,8 @@ def forged(
         {name: (rehearsal.home(name).identity().public, enterprise) for name, enterprise in asked.items()},
         of=rehearsal.drawn.departments,
         expires_at=int(rehearsal.clock.now()) + 30,
+        log=rehearsal.log,
+        consents=rehearsal.consents(),
         request_id=request_id,
     )
 
@@ -94,7 +100,7 @@ def introduce_the_bureau(
     homes = {}
     for name in rehearsal.drawn.departments:
         shutil.copytree(rehearsal.drawn.homes[name], directory / name)
-        homes[name] = Home.open(directory / name)
+        homes[name] = Home.open(directory / name, clock=rehearsal.clock)
         if not pinning:
             homes[name].pins.unpin(rehearsal.bank)
             homes[name].pins.pin(document, fingerprint=bureau.public.fingerprint())
@@ -113,11 +119,14 @@ def test_a_bureau_in_a_banks_place_reads_scores_of_departments_that_do_not_pin_a
     rehearsal: OnlineRehearsal, tmp_path: Path
 ) -> None:
     bureau, key, row = Identity.generate(), BankPaillierKey.generate(), rehearsal.unused()
-    homes = introduce_the_bureau(rehearsal, tmp_path / "weak", bureau, key, pinning=False)
     asked = dict.fromkeys(rehearsal.drawn.departments, rehearsal.enterprise(row))
     requests = forged(rehearsal, asked, bureau, key)
+    homes = introduce_the_bureau(rehearsal, tmp_path / "weak", bureau, key, pinning=False)
     with ObfuscatorPool(key, capacity=4) as pool:
-        scorers = {name: Scorer(home, clock=rehearsal.clock, new_pool=lambda _: pool) for name, home in homes.items()}
+        scorers = {
+            name: Scorer(home, clock=rehearsal.clock, evidence=EVIDENCE, new_pool=lambda _: pool)
+            for name, home in homes.items()
+        }
         assert sum_of_answers(scorers, key, requests) == rehearsal.drawn.partials[:, row].sum()
     for scorer in scorers.values():
         scorer.close()
@@ -160,7 +169,7 @@ def test_a_bureau_keeps_a_request_for_later_only_where_nobody_looks_at_the_clock
 
 
 def test_a_bureau_prolongs_no_request(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:
-    request = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
+    request = online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer()).request
     longer = with_a_later_expiry(request, 200)
     with pytest.raises(SignatureInvalid):
         online.gateway.score(longer)
@@ -173,20 +182,23 @@ def test_a_bureau_has_a_bank_score_another_enterprise_only_where_boxes_are_not_c
     monkeypatch: pytest.MonkeyPatch, rehearsal: OnlineRehearsal, online: OnlineFederation
 ) -> None:
     asked_about, put_in_its_place = rehearsal.unused(), rehearsal.unused()
-    request = online.client.request(rehearsal.enterprise(asked_about), rehearsal.offer()).request
+    request = online.ask(rehearsal.enterprise(asked_about), rehearsal.offer()).request
+    another = rehearsal.consents().use(
+        rehearsal.enterprise(put_in_its_place), Purpose.APPLICATION, RequestId("a0" * 16), now=rehearsal.clock.now()
+    )
     changed = {
         name: with_another_enterprise(
             rehearsal.relayed(request, name),
             name,
             rehearsal.home(name).identity().public,
-            rehearsal.enterprise(put_in_its_place),
+            another,
         )
         for name in rehearsal.drawn.departments
     }
     for one in changed.values():
         with pytest.raises(PeerError, match="another box"):
             online.scorers[one_of(changed, one)].answer(one)
-    leave_out(monkeypatch, "box_is_the_signed_one")
+    leave_out(monkeypatch, "box_is_the_signed_one", "consent_has_this_use")
     found = sum_of_answers(online.scorers, rehearsal.key, changed)
     assert found == rehearsal.drawn.partials[:, put_in_its_place].sum()
 
@@ -228,6 +240,7 @@ def test_a_bank_exchanges_an_enterprise_at_one_department_only_where_masks_are_n
 ) -> None:
     everybody, wanted, other = rehearsal.drawn.departments, rehearsal.unused(), rehearsal.unused()
     partials = rehearsal.drawn.partials
+    leave_out(monkeypatch, "consent_has_this_use")  # the use is of one consent: with it the request is refused
     asked = dict.fromkeys(everybody, rehearsal.enterprise(wanted))
     mixed = asked | {everybody[1]: rehearsal.enterprise(other)}
     with monkeypatch.context() as patch:
@@ -273,14 +286,14 @@ def test_a_bank_and_a_bureau_open_one_departments_answer_and_find_a_uniform_word
     row = rehearsal.unused()
     with monkeypatch.context() as patch:
         patch.setattr(scorer_module, "masked_partial", partial_without_a_mask)
-        request = online.client.request(rehearsal.enterprise(row), rehearsal.offer()).request
+        request = online.ask(rehearsal.enterprise(row), rehearsal.offer()).request
         answer = online.scorers[department].answer(rehearsal.relayed(request, department))
         assert signed(opened(answer, rehearsal.key)) == rehearsal.drawn.partials[3, row]
 
     # The same question again and again, so that whatever is left of the partial would add up.
     words = []
     for _ in range(160):
-        request = online.client.request(rehearsal.enterprise(row), rehearsal.offer()).request
+        request = online.ask(rehearsal.enterprise(row), rehearsal.offer()).request
         words.append(opened(online.scorers[department].answer(rehearsal.relayed(request, department)), rehearsal.key))
     for shift in (0, 24, 60):
         counts = [0] * 16
@@ -304,7 +317,7 @@ def test_a_bureau_that_answers_with_no_ciphertext_gets_the_key_of_a_bank_that_tr
     assert primes is not None
     assert primes[0] * primes[1] == n
 
-    asked = online.client.request(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
+    asked = online.ask(rehearsal.enterprise(rehearsal.unused()), rehearsal.offer())
     answer = replace(
         online.gateway.score(asked.request), ciphertext=number.to_bytes(key.public.ciphertext_bytes, "big")
     )
