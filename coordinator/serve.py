@@ -131,6 +131,7 @@ class Gateway:
                     await asyncio.gather(*tasks, return_exceptions=True)
                     await service.close()
                     await fan_out.close()
+            await peers.close()
 
         return gateway_app(service, more=log.desk.operations(), background=background)
 

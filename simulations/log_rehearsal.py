@@ -124,7 +124,7 @@ class LogRehearsal:
     async def running(self, **options: Any) -> AsyncIterator[tuple[Sequencer, Witnesses]]:
         """The log, served. `options`: of `Witnesses`."""
         options = {"attest_seconds": 60.0} | options
-        async with Sequencer(self._opened, self.database, drain_seconds=0.01) as sequencer:
+        async with Sequencer(self._opened, self.database, drain_seconds=0.01, held=True) as sequencer:
             witnesses = Witnesses(sequencer, self.peer, lambda: self.pinned, self.directory, **options)
             async with witnesses:
                 yield sequencer, witnesses

@@ -67,7 +67,7 @@ class WaitedLog(ShownLog, Protocol):
 
 
 class ScoreLog:
-    """A `WaitedLog` of a bureau that serves. Used within one event loop. `admitted`: the departments that are pinned."""
+    """A `WaitedLog` of a bureau that serves. Used within one event loop. `admitted`: departments that are pinned."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class Sequencer:
     """Appends to a log and shows it. An asynchronous context manager, used within one event loop.
 
     `open_log`: opens the log, by the key that signs at present; `signs_as`: another value after a change of that key.
-    Entering raises `LogMissing` and `LogDamaged`.
+    `held`: nothing is appended before `release`. Entering raises `LogMissing` and `LogDamaged`.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Sequencer:
         clock: Clock | None = None,
         signs_as: Callable[[], Hashable] = lambda: None,
         drain_seconds: float = DRAIN_SECONDS,
+        held: bool = False,
     ) -> None:
         self._open_log, self._database = open_log, database
         self._clock: Clock = clock or SystemClock()
@@ -79,6 +80,9 @@ class Sequencer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log")
         self._waiting: list[Asked] = []
         self._wake = asyncio.Event()
+        self._released = asyncio.Event()
+        if not held:
+            self._released.set()
         self._ending = False
         self._said: type[Exception] | None = None
         self._forgot_at = 0
@@ -95,11 +99,13 @@ class Sequencer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Append what was asked for, and close the log."""
+        """Append what was asked for, unless it is held, and close the log."""
         self._ending = True
         self._wake.set()
         if self._writer is not None:
-            await self._writer
+            if not self._released.is_set():
+                self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
         await self._in_the_thread(self._opened.close)
         self._thread.shutdown()
 
@@ -107,6 +113,10 @@ class Sequencer:
     def state(self) -> State:
         """The log as it is."""
         return self._state
+
+    def release(self) -> None:
+        """Append from now on."""
+        self._released.set()
 
     async def append(self, entries: Sequence[Logged]) -> Placed:
         """Append entries, one at least; those of a kind in `places.ONCE` that the log has already are found instead.
@@ -173,6 +183,7 @@ class Sequencer:
         return [(entry, documents.get(index)) for index, entry in enumerate(entries, start)]
 
     async def _write_on(self) -> None:
+        await self._released.wait()
         while not self._ending:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._drain_seconds):

@@ -38,7 +38,11 @@ class LogService:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Open the log; raises `LogMissing` if `yurong bureau log create` was never typed, and `LogDamaged`."""
+        """Open the log; raises `LogMissing` if `yurong bureau log create` was never typed, and `LogDamaged`.
+
+        Departments are asked first how much they have seen, for a few seconds at most: nothing is appended to a log
+        that was restored from an older copy.
+        """
         async with self.sequencer, self.witnesses:
             yield
 
@@ -77,7 +81,7 @@ def log_of(
             outbox.put(connection, EntryKind.PARTICIPANT, home.document())
         return open_log(home, database)
 
-    sequencer = Sequencer(opened, database, clock=home.clock, signs_as=lambda: (home.serial, home.serials()))
+    sequencer = Sequencer(opened, database, clock=home.clock, signs_as=lambda: (home.serial, home.serials()), held=True)
     witnesses = Witnesses(sequencer, peer, home.pins.documents, log_directory(home), deadline_seconds=deadline_seconds)
     proofs = ScoreProofs(
         sequencer, witnesses.known_size, bureau=home.participant_id, identity=home.identity, clock=home.clock

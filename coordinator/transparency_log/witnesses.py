@@ -62,7 +62,8 @@ class Attested:
 class Witnesses:
     """The departments as witnesses of one log. An asynchronous context manager, used within one event loop.
 
-    `pinned`: everybody's documents in force. Entering raises `LogDamaged` if more was cosigned than the log has.
+    `pinned`: everybody's documents in force. Entering asks all once, and raises `LogDamaged` if one has seen more than
+    the log has: to go on from an older copy of it would be a fork.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Witnesses:
         self._deadline_seconds, self._attest_seconds = deadline_seconds, attest_seconds
         self._idle_seconds, self._monotonic = idle_seconds, monotonic
         self._known: dict[ParticipantId, int] = {}
+        self._ahead: dict[ParticipantId, int] = {}
         self._said: dict[ParticipantId, str] = {}
         self._under_way: dict[ParticipantId, asyncio.Task[None]] = {}
         self._round: asyncio.Task[None] | None = None
@@ -91,15 +93,24 @@ class Witnesses:
 
     async def __aenter__(self) -> Self:
         self._attested = self._published = await asyncio.to_thread(self._read)
+        try:
+            await self._require_newest()
+        except BaseException:
+            await self._end()
+            raise
+        self._sequencer.release()
         self._attesting = asyncio.create_task(self._attest())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._end()
+        await self._publish()
+
+    async def _end(self) -> None:
         tasks = [one for one in (self._attesting, self._round, *self._under_way.values()) if one is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._publish()
 
     @property
     def attested(self) -> Attested:
@@ -158,6 +169,16 @@ class Witnesses:
             raise LogNotWitnessed("no department has cosigned the log")
         path = self._sequencer.inclusion(index, attested.size)
         return Receipt(index=index, path=path, note=attested.note).encode()
+
+    async def _require_newest(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._ask_all(self._sequencer.state, again=True)
+        for name, size in sorted(self._ahead.items()):
+            raise LogDamaged(
+                f"{name} has seen {size} entries of the log, and it has {self._sequencer.state.size}",
+                advice=f"Restore the newest backup: this one is older. If {name} alone says so, ask it, or remove it.",
+            )
 
     async def _one_round(self) -> None:
         """Wait for the round that is under way, or begin one. Whoever goes away does not end it for the others."""
@@ -222,6 +243,7 @@ class Witnesses:
         )
         reply = WitnessReply.decode(data)
         if reply.size > self._sequencer.state.size:
+            self._ahead[name] = reply.size
             self._say(name, "it has seen more of the log than there is: was the database rolled back?")
             return reply.size
         self._known[name] = reply.size  # less than before, if it was restored from a backup

@@ -12,14 +12,16 @@ from prometheus_client import CollectorRegistry
 
 from coordinator import serve
 from coordinator.database import open_database
+from coordinator.errors import LogMissing
 from coordinator.home import BureauHome
 from coordinator.registry import ModelRegistry
 from coordinator.scores.fan_out import FanOut
 from coordinator.scores.gateway import GatewayService
 from coordinator.scores.meters import GatewayMeters
-from coordinator.scores.request_log import RequestLog
 from coordinator.scores.scoring import ServedModel
 from coordinator.settings import BureauSettings
+from coordinator.transparency_log.bureau_log import create_log
+from coordinator.transparency_log.service import Peers
 from crypto.identifiers import ModelVersion, ParticipantId, Role
 from models.hosting.storage.database import Database
 
@@ -42,9 +44,11 @@ class Registry(ModelRegistry):
 
 @pytest.fixture
 def home(tmp_path: Path) -> BureauHome:
-    return BureauHome.create(
+    made = BureauHome.create(
         tmp_path / "bureau", participant_id=BUREAU, role=Role.BUREAU, title="Bureau", address="https://127.0.0.1:1"
     )
+    create_log(made, open_database(made)).close()
+    return made
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -67,7 +71,8 @@ def test_a_registry_that_cannot_be_read_is_told_and_read_again_when_it_is_back(
     monkeypatch.setattr(serve, "_REGISTRY_SECONDS", 0.01)
     database, prometheus = open_database(home), CollectorRegistry()
     registry = Registry(database)
-    gateway = serve.Gateway(home, BureauSettings.model_validate({}), registry, RequestLog(database))
+    monkeypatch.setattr(serve, "ModelRegistry", lambda *_, **__: registry)
+    gateway = serve.Gateway(home, BureauSettings.model_validate({}), database)
     app = gateway.app(GatewayMeters(prometheus))
 
     async def scenario() -> None:
@@ -102,13 +107,21 @@ def test_the_gateway_ends_in_order_even_if_what_goes_on_behind_it_has_failed(
     monkeypatch.setattr(serve.Gateway, "_follow", fails)
     monkeypatch.setattr(GatewayService, "close", close)
     monkeypatch.setattr(FanOut, "close", close)
+    monkeypatch.setattr(Peers, "close", close)
     database = open_database(home)
-    gateway = serve.Gateway(home, BureauSettings.model_validate({}), Registry(database), RequestLog(database))
+    gateway = serve.Gateway(home, BureauSettings.model_validate({}), database)
     app = gateway.app(GatewayMeters(CollectorRegistry()))
 
     async def scenario() -> None:
         async with app.router.lifespan_context(app):
             await failed.wait()
-        assert closed == [GatewayService, FanOut]
+        assert closed == [GatewayService, FanOut, Peers]
 
     run(scenario())
+
+
+def test_a_bureau_without_a_log_is_not_served(tmp_path: Path) -> None:
+    home = BureauHome.create(tmp_path / "other", participant_id=BUREAU, role=Role.BUREAU, title="Bureau")
+    with pytest.raises(LogMissing) as refused:
+        serve.serve_bureau(home, BureauSettings.model_validate({}))
+    assert refused.value.advice == "yurong bureau log create"

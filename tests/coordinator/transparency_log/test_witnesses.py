@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, select, update
 
-from coordinator.database.tables import log_head, log_staged
+from coordinator.database.tables import log_head, log_pending, log_staged
 from coordinator.errors import LogDamaged, LogNotWitnessed
 from coordinator.transparency_log import sequencer as sequencer_module
 from coordinator.transparency_log.logged import Logged
@@ -104,10 +105,9 @@ def test_many_that_wait_at_once_are_served_by_few_rounds(bureau: LogRehearsal) -
 def test_who_is_in_a_minority_holds_nobody_up_and_is_named(
     bureau: LogRehearsal, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    bureau.fail(fault, NAMES[0], NAMES[4])
-
     async def scenario() -> None:
         async with bureau.running() as (sequencer, witnesses):
+            bureau.fail(fault, NAMES[0], NAMES[4])
             for number in range(3):
                 placed = await sequencer.append([entry(number)])
                 attested = await witnesses.cosign(placed.size)
@@ -235,6 +235,29 @@ def test_a_quiet_log_is_cosigned_again_from_time_to_time(bureau: LogRehearsal) -
     async def scenario() -> None:
         async with bureau.running(attest_seconds=0.01, idle_seconds=0.02):
             await until(lambda: all(len(one.shown) > 3 for one in bureau.departments.values()))
+
+    run(scenario())
+
+
+def test_a_bureau_that_was_restored_from_a_backup_appends_nothing_that_would_fork_the_log(bureau: LogRehearsal) -> None:
+    async def scenario() -> None:
+        async with bureau.running() as (sequencer, witnesses):
+            placed = await sequencer.append([entry(0)])
+            await witnesses.cosign(1)
+        shutil.copytree(bureau.directory, bureau.directory.with_name("copy"))
+        async with bureau.running() as (sequencer, witnesses):
+            await sequencer.append([entry(1)])
+            await witnesses.cosign(2)
+        shutil.rmtree(bureau.directory)
+        bureau.directory.with_name("copy").rename(bureau.directory)
+        with bureau.database.begin() as connection:
+            connection.execute(update(log_head).values(size=placed.size, checkpoint=placed.note))
+            connection.execute(insert(log_pending).values(entry=entry(7).entry.encode(), document=b""))
+        with pytest.raises(LogDamaged, match="has seen 2 entries of the log, and it has 1"):
+            async with bureau.running():
+                pass
+        with bureau.database.reading() as connection:
+            assert connection.execute(select(log_head.c.size)).scalar_one() == 1
 
     run(scenario())
 
