@@ -10,12 +10,16 @@ What comes back is a receipt: it is verified here, under the keys of the departm
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from crypto.errors import PeerError
+from crypto.identifiers import ParticipantId
 from crypto.identity import ParticipantDocument
 from crypto.labels import Label
 from crypto.sealed import seal
+from models.hosting.https.door import WayOut
 from models.wire.consent_bundle import ConsentBundle
 from models.wire.deposit import ConsentDeposit, Deposited, consent_context
 from models.wire.envelope import post
@@ -23,7 +27,9 @@ from models.wire.online import ReceiptReply, ReceiptRequest
 from models.wire.signed_change import SignedChange
 from participants.bank.asking import Bureau
 from participants.bank.consents import ConsentBook, HeldConsent
+from participants.bank.database import open_database
 from participants.bank.receipts import KeptReceipt, ReceiptStore, check_receipt
+from participants.bank.settings import relying_party_of
 from participants.home import Home
 
 CONSENTS_PATH: Final = "/v1/consents"
@@ -96,3 +102,19 @@ class ConsentDesk:
                 "the bureau's receipt is not cosigned by a quorum of the departments that are pinned here",
                 advice="Hand it in again when more departments are up.",
             )
+
+
+@asynccontextmanager
+async def open_desk(home: Home, bureau: ParticipantId) -> AsyncIterator[ConsentDesk]:
+    """The desk of a home that may have any number of models: what is handed in is of none.
+
+    Raises `UntrustedKey` if the bureau is not pinned.
+    """
+    home.pins.document(bureau)
+    database = await asyncio.to_thread(open_database, home)
+    peer = WayOut(home).peer(bureau)
+    try:
+        yield ConsentDesk(home, ConsentBook(home, database, relying_party_of(home)), ReceiptStore(database), peer)
+    finally:
+        await peer.close()
+        database.close()

@@ -22,7 +22,7 @@ from crypto.errors import PeerError
 from crypto.identifiers import EnterpriseId, ParticipantId, RequestId, Role
 from crypto.passkeys import RelyingParty
 from models.consent.rules import packaged_rules, require_within_rules
-from models.consent.uses import uses_left
+from models.consent.uses import UsesLeft, uses_left
 from models.hosting.storage.database import Database
 from models.wire.consent import Consent, Purpose
 from models.wire.consent_bundle import ConsentBundle
@@ -123,11 +123,16 @@ class ConsentBook:
                 raise ConsentNotTaken("this bank has no such consent")
             return _held(connection, row)
 
-    def all(self) -> list[HeldConsent]:
-        """Every consent, the newest first."""
+    def all(self, *, most: int | None = None) -> list[HeldConsent]:
+        """Every consent, the newest first; or the newest of them, so many."""
+        newest = select(consents).order_by(consents.c.kept_at.desc(), consents.c.digest).limit(most)
         with self._database.reading() as connection:
-            rows = connection.execute(select(consents).order_by(consents.c.kept_at.desc(), consents.c.digest)).all()
-            return [_held(connection, row) for row in rows]
+            return [_held(connection, row) for row in connection.execute(newest).all()]
+
+    def left(self, held: HeldConsent, *, now: float) -> UsesLeft:
+        """How often this bank may still ask under a consent; departments count for themselves."""
+        with self._database.reading() as connection:
+            return uses_left(held.consent, _times_of_use(connection, held.digest), int(now))
 
     def handed_in(self, digest: bytes, receipt: bytes, missing: Sequence[str]) -> None:
         """The bureau has logged a consent, and all departments but these have it."""
@@ -171,8 +176,8 @@ class ConsentBook:
         )
         for row in connection.execute(select(consents).where(possible).order_by(consents.c.expires_at)).all():
             consent = ConsentBundle.decode(row.bundle).claimed()
-            used_at = connection.execute(select(consent_uses.c.used_at).where(consent_uses.c.consent == row.digest))
-            if consent.valid_from > now or not uses_left(consent, list(used_at.scalars()), now).this_month:
+            used_at = _times_of_use(connection, row.digest)
+            if consent.valid_from > now or not uses_left(consent, used_at, now).this_month:
                 continue
             highest = select(func.max(consent_uses.c.number)).where(consent_uses.c.consent == row.digest)
             last = connection.execute(highest).scalar()
@@ -188,6 +193,12 @@ def _use_of(connection: Connection, request_id: RequestId) -> ConsentUse | None:
     )
     row = connection.execute(found).first()
     return None if row is None else _the_use(row.bundle, row.number, row.first_digest or b"")
+
+
+def _times_of_use(connection: Connection, digest: bytes) -> list[int]:
+    """When each use of a consent was taken, in seconds since 1970."""
+    of_this = select(consent_uses.c.used_at).where(consent_uses.c.consent == digest)
+    return list(connection.execute(of_this).scalars())
 
 
 def _the_use(data: bytes, number: int, follows: bytes) -> ConsentUse:

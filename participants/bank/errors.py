@@ -5,6 +5,7 @@
         ├── PortfolioRefused            a portfolio's file that cannot be read, or would be written over
         ├── PortfolioNotWritten         its scores are kept, their file could not be written
         ├── ConsentNotTaken             a consent that this bank cannot use
+        ├── NotKept                     what was asked for is not in this bank's database
         └── ScoreFailed                 one score could not be had; `request_id` names the request
             ├── NoConsent               this bank has no consent to ask under
             ├── BureauUnreachable       the bureau gave no answer
@@ -36,6 +37,10 @@ class ScoreFailed(ParticipantError):
 
 class ConsentNotTaken(ParticipantError):
     """A consent that is not to this bank, or that the enterprise did not give."""
+
+
+class NotKept(ParticipantError):
+    """A receipt, or reasons, that this bank's database does not have."""
 
 
 class NoConsent(ScoreFailed):

@@ -8,7 +8,7 @@ It is written at the end, whole.
 |----------------------------------------------------------------|-------------------------|
 | a score                                                        | the score               |
 | a refusal, as it was answered with another set; earlier score  | that one, and its time  |
-| no enterprise id; a refusal that another try does not change   | why, in `fault`         |
+| no enterprise id; no consent; a refusal that a try cannot undo | why, in `fault`         |
 | anything else                                                  | the portfolio stops     |
 
 Until the end a journal lies beside the file, `<name>.journal`: the scores themselves are in the bank's database, each
@@ -34,11 +34,13 @@ from crypto.errors import YurongError
 from crypto.identifiers import EnterpriseId, ModelVersion, RequestId
 from models.enterprise_id import InvalidEnterpriseId, parse_enterprise_id
 from models.hosting.storage.files import private_file
+from models.wire.consent import Purpose
 from participants.bank.asking import ASKED_AGAIN, ASKED_ANEW
 from participants.bank.client import Progress, unseen
 from participants.bank.errors import (
     AnsweredWithAnotherSet,
     BureauUnreachable,
+    NoConsent,
     PortfolioNotWritten,
     PortfolioRefused,
     ScoreRefused,
@@ -73,7 +75,7 @@ class Bank(Protocol):
         ...
 
     def score_many(
-        self, enterprise_ids: Sequence[str], *, request_ids: Sequence[RequestId], progress: Progress
+        self, enterprise_ids: Sequence[str], *, request_ids: Sequence[RequestId], purpose: Purpose, progress: Progress
     ) -> list[Score | YurongError]:
         """Scores, or why there are none, in the order of the ids."""
         ...
@@ -100,11 +102,14 @@ class PortfolioOutcome:
         return {"rows": self.rows, "scored": self.scored, "faults": [asdict(fault) for fault in self.faults]}
 
 
-def score_portfolio(bank: Bank, source: Path, out: Path, *, progress: Progress = unseen) -> PortfolioOutcome:
+def score_portfolio(
+    bank: Bank, source: Path, out: Path, *, purpose: Purpose = Purpose.APPLICATION, progress: Progress = unseen
+) -> PortfolioOutcome:
     """Score the ids in `source` into `out`, which must not exist; progress counts different ids.
 
-    Raises `PortfolioRefused` before anything is asked. Raises what keeps an enterprise from its score at this time
-    (`BureauUnreachable`, `ScoreRefused`, or another `YurongError`): the same call goes on later where it stopped.
+    purpose: of the consents that are used. Raises `PortfolioRefused` before anything is asked. Raises what keeps an
+    enterprise from its score at this time (`BureauUnreachable`, `ScoreRefused`, or another `YurongError`): the same
+    call goes on later where it stopped.
     """
     rows = _read(source)
     first_rows: dict[EnterpriseId, int] = {}
@@ -112,7 +117,7 @@ def score_portfolio(bank: Bank, source: Path, out: Path, *, progress: Progress =
         if not isinstance(row.checked, InvalidEnterpriseId):
             first_rows.setdefault(row.checked, row.number)
     asked = list(first_rows)
-    journal = _Journal.open(out, bank.model_version, asked)
+    journal = _Journal.open(out, bank.model_version, purpose, asked)
     results: dict[EnterpriseId, Score | YurongError] = {}
     for start in range(0, len(asked), _CHUNK):
         ids = asked[start : start + _CHUNK]
@@ -120,7 +125,8 @@ def score_portfolio(bank: Bank, source: Path, out: Path, *, progress: Progress =
         def chunk_progress(done: int, _total: int, start: int = start) -> None:
             progress(start + done, len(asked))
 
-        found = bank.score_many(ids, request_ids=[journal.request_id(one) for one in ids], progress=chunk_progress)
+        request_ids = [journal.request_id(one) for one in ids]
+        found = bank.score_many(ids, request_ids=request_ids, purpose=purpose, progress=chunk_progress)
         results |= {one: _final(result, first_rows[one]) for one, result in zip(ids, found, strict=True)}
     outcome, table = _table(rows, results)
     buffer = io.BytesIO()
@@ -152,14 +158,16 @@ class _Journal:
     secret: bytes
 
     @classmethod
-    def open(cls, out: Path, version: ModelVersion, ids: Sequence[EnterpriseId]) -> _Journal:
-        """The journal that lies beside `out`, or a new one; `PortfolioRefused` if it is of another portfolio or model.
+    def open(cls, out: Path, version: ModelVersion, purpose: Purpose, ids: Sequence[EnterpriseId]) -> _Journal:
+        """The journal that lies beside `out`, or a new one.
+
+        `PortfolioRefused` if it is of another portfolio, model or purpose.
 
         `PortfolioRefused` as well if `out` is there. A journal of the same portfolio then outlived its end: who moved
         `out` away would get these scores once more, as if they were new.
         """
         path = out.with_name(f"{out.name}.journal")
-        of = hashlib.sha256("\n".join((version, *ids)).encode()).hexdigest()
+        of = hashlib.sha256("\n".join((version, purpose, *ids)).encode()).hexdigest()
         try:
             if out.exists():
                 if cls._read(path, of) is not None:
@@ -173,7 +181,7 @@ class _Journal:
             ) from None
         if (journal := cls._read(path, of)) is None:
             raise PortfolioRefused(
-                f"{path} is the journal of another portfolio or model",
+                f"{path} is the journal of another portfolio, model or purpose",
                 advice="Remove it, or choose another output file.",
             )
         return journal
@@ -242,7 +250,7 @@ def _final(result: Score | YurongError, row: int) -> Score | YurongError:
 def _is_final(fault: YurongError) -> bool:
     if isinstance(fault, ScoreRefused):
         return fault.problem.kind not in ASKED_AGAIN | ASKED_ANEW
-    return isinstance(fault, InvalidEnterpriseId)
+    return isinstance(fault, InvalidEnterpriseId | NoConsent)
 
 
 def _table(

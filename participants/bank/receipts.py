@@ -23,6 +23,8 @@ from models.log.names import trusted_log
 from models.reasons.principal import PrincipalReason
 from models.wire.score_statement import ScoreStatement, SignedStatement
 from participants.bank.database.tables import receipts
+from participants.bank.errors import NotKept
+from participants.bank.settings import bureau_of
 from participants.home import Home
 
 _WAITING: Final = 0
@@ -102,6 +104,15 @@ class ReceiptStore:
         with self._database.reading() as connection:
             return [_kept(row) for row in connection.execute(found).all()]
 
+    def find(self, request_id: RequestId) -> KeptReceipt:
+        """The receipt of a request, of the last one if several were made under its id; raises `NotKept`."""
+        found = select(receipts).where(receipts.c.request_id == request_id)
+        with self._database.reading() as connection:
+            row = connection.execute(found.order_by(receipts.c.received_at.desc(), receipts.c.digest)).first()
+        if row is None:
+            raise NotKept("this bank has no receipt of such a request", advice="`yurong bank receipts` lists them.")
+        return _kept(row)
+
     def reasons(self, request_id: RequestId) -> tuple[PrincipalReason, ...] | None:
         """The reasons that came with a score; None if the consent lets this bank open none."""
         found = select(receipts.c.reasons).where(receipts.c.request_id == request_id, receipts.c.reasons.is_not(None))
@@ -132,11 +143,13 @@ def check_receipt(data: bytes, entry: bytes, home: Home) -> int:
 
 
 def bank_s_log(home: Home) -> TrustedLog:
-    """The log of the bureau that this bank has pinned; raises `PeerError` if that is not one."""
+    """The log of the bureau that this bank has pinned, of several the one of its settings; else `PeerError`."""
     pinned = home.pins.documents()
     bureaus = [name for name, documents in pinned.items() if documents and documents[0].role is Role.BUREAU]
+    if len(bureaus) > 1:
+        bureaus = [name for name in bureaus if name == bureau_of(home)]
     if len(bureaus) != 1:
-        raise PeerError(f"this bank has pinned {len(bureaus) or 'no'} bureaus")
+        raise PeerError("this bank has pinned no bureau, or several and none of its settings", advice="Pin its bureau.")
     return trusted_log(bureaus[0], pinned)
 
 

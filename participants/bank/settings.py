@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from crypto.identifiers import ParticipantId, parse_participant_id
 from crypto.passkeys import RelyingParty
 from models.hosting.operation.settings import CONFIG_FILE, Count, Seconds
 from participants.home import Home
@@ -25,5 +26,14 @@ class BankSettings(ParticipantSettings):
 
 def relying_party_of(home: Home) -> RelyingParty:
     """On whose pages enterprises consent, by a home's settings; by the defaults if it has none."""
+    return _settings_of(home).relying_party()
+
+
+def bureau_of(home: Home) -> ParticipantId:
+    """Whom a bank asks, by its home's settings; by the defaults if it has none."""
+    return parse_participant_id(_settings_of(home).bureau)
+
+
+def _settings_of(home: Home) -> BankSettings:
     has_settings = (home.directory / CONFIG_FILE).exists()
-    return (BankSettings.read(home.directory) if has_settings else BankSettings.model_construct()).relying_party()
+    return BankSettings.read(home.directory) if has_settings else BankSettings.model_construct()

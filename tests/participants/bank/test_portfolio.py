@@ -17,11 +17,13 @@ from models.enterprise_id import make_enterprise_ids
 from models.hosting.errors import DatabaseUnusable
 from models.hosting.https import problems
 from models.hosting.https.problems import Problem
+from models.wire.consent import Purpose
 from participants.bank.asking import ASKED_AGAIN, ASKED_ANEW
 from participants.bank.client import Progress
 from participants.bank.errors import (
     AnsweredWithAnotherSet,
     BureauUnreachable,
+    NoConsent,
     PortfolioNotWritten,
     PortfolioRefused,
     ScoreRefused,
@@ -58,10 +60,12 @@ class Bank:
         self.kept: dict[RequestId, Score] = {}
         self.gone_after = 10_000
         self.faults: dict[str, YurongError] = {}
+        self.purposes: set[Purpose] = set()
 
     def score_many(
-        self, enterprise_ids: Sequence[str], *, request_ids: Sequence[RequestId], progress: Progress
+        self, enterprise_ids: Sequence[str], *, request_ids: Sequence[RequestId], purpose: Purpose, progress: Progress
     ) -> list[Score | YurongError]:
+        self.purposes.add(purpose)
         results = []
         for done, (name, request_id) in enumerate(zip(enterprise_ids, request_ids, strict=True), start=1):
             results.append(self._score(name, request_id))
@@ -144,9 +148,13 @@ def test_a_refusal_is_a_row_s_fault_and_an_earlier_score_is_a_score(tmp_path: Pa
         IDS[0]: ScoreRefused(refused),
         IDS[1]: AnsweredWithAnotherSet(conflict, score_of(IDS[1], RequestId("a" * 32))),
         IDS[2]: ScoreRefused(Problem(kind=problems.REQUEST_REFUSED)),
+        IDS[3]: NoConsent(Purpose.MONITORING),
     }
-    outcome = score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:4]), tmp_path / "scores.parquet")
-    assert outcome.faults == (RowFault(row=2, reason="untrusted-key"), RowFault(row=4, reason="request-refused"))
+    source, out = csv(tmp_path / "ids.csv", IDS[:5]), tmp_path / "scores.parquet"
+    outcome = score_portfolio(bank, source, out, purpose=Purpose.MONITORING)
+    assert bank.purposes == {Purpose.MONITORING}
+    assert outcome.faults[:2] == (RowFault(row=2, reason="untrusted-key"), RowFault(row=4, reason="request-refused"))
+    assert (outcome.faults[2].row, "no consent" in outcome.faults[2].reason) == (5, True)
     assert outcome.facts()["scored"] == 2
 
 
@@ -266,6 +274,8 @@ def test_a_journal_of_another_portfolio_is_not_taken_up(tmp_path: Path) -> None:
         score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:3]), out)
     with pytest.raises(PortfolioRefused, match="journal"):
         score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:4]), out)
+    with pytest.raises(PortfolioRefused, match="purpose"):
+        score_portfolio(bank, csv(tmp_path / "ids.csv", IDS[:3]), out, purpose=Purpose.MONITORING)
     journal = tmp_path / "scores.parquet.journal"
     journal.write_bytes(b"[]")
     with pytest.raises(PortfolioRefused, match="journal"):
