@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -19,12 +20,14 @@ from coordinator.transparency_log.bureau_log import create_log, log_directory, o
 from coordinator.transparency_log.cosignatures import Cosignatures
 from coordinator.transparency_log.logged import Logged
 from coordinator.transparency_log.score_proofs import Proven, answer_entry
-from crypto.errors import PeerError
+from crypto.errors import PeerError, SignatureInvalid
 from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.passkeys import RelyingParty
 from crypto.transparency.note import Note
 from crypto.transparency.receipt import Receipt
 from models.hosting.clock import Clock
+from models.hosting.errors import RequestRefused
+from models.hosting.https import problems
 from models.wire.consent import Purpose
 from models.wire.log_entry import PUBLIC, EntryKind, LogEntry
 from models.wire.log_view import LogExtension
@@ -124,7 +127,9 @@ class LocalLog:
 
     async def receipt(self, request: bytes) -> bytes:
         """The receipt of a request, under the cosignatures that there are."""
-        proven = next(one for entry, one in self._placed.items() if entry.digest == request)
+        proven = next((one for entry, one in self._placed.items() if entry.digest == request), None)
+        if proven is None:
+            raise RequestRefused(problems.NOT_FOUND, "no such request is known")
         return Receipt(index=proven.index, path=proven.path, note=self.note(proven)).encode()
 
     def behind(self, department: ParticipantId) -> None:
@@ -152,10 +157,11 @@ class LocalLog:
         return self.extension(self._known.get(department, 0), proven.size, proven.note)
 
     def cosigned(self, department: ParticipantId, proven: Proven, cosignature: bytes) -> None:
-        """A department has seen the log up to a request, and has cosigned it, or nothing."""
+        """A department has seen the log up to a request, and has cosigned it, or nothing. A wrong one is dropped."""
         self._known[department] = max(proven.size, self._known.get(department, 0))
         if cosignature:
-            self._cosignatures.take(department, Note.decode(proven.note), cosignature)
+            with suppress(SignatureInvalid):
+                self._cosignatures.take(department, Note.decode(proven.note), cosignature)
 
     def note(self, proven: Proven) -> Note:
         """The checkpoint under the cosignatures that there are."""

@@ -142,6 +142,7 @@ class OnlineRehearsal:
         document = self.home(name).prepare_rotation(parts)
         for other in self.drawn.homes.keys() - {name}:
             self.home(other).pins.pin(document)
+        self.log.home.pins.pin(document)
 
     def offer(self, *without: ParticipantId) -> Offer:
         """What the bureau offers when some are down."""

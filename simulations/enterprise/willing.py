@@ -5,6 +5,7 @@ Each consent is a real one: a passkey that a registrar bound, in the log, verifi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -109,6 +110,7 @@ class WillingConsents:
         self._given: dict[tuple[EnterpriseId, Purpose], _Given] = {}
         self._uses: dict[RequestId, ConsentUse] = {}
         self._first: dict[RequestId, bytes] = {}
+        self._lock = threading.Lock()
 
     def hold(self, bundle: ConsentBundle) -> None:
         """Use this consent from now on, as long as it has uses left."""
@@ -117,16 +119,19 @@ class WillingConsents:
 
     def use(self, enterprise_id: EnterpriseId, purpose: Purpose, request_id: RequestId, *, now: float) -> ConsentUse:
         """A use for this request; the same one for the same id."""
+        with self._lock:
+            self._take(enterprise_id, purpose, request_id, int(now))
+        return the_use_that_follows(self._uses[request_id], self._first.get(request_id, b""))
+
+    def _take(self, enterprise_id: EnterpriseId, purpose: Purpose, request_id: RequestId, now: int) -> None:
         if request_id not in self._uses:
             given = self._given.get((enterprise_id, purpose))
-            if given is None or not uses_left(given.bundle.claimed(), given.used_at, int(now)).this_month:
+            if given is None or not uses_left(given.bundle.claimed(), given.used_at, now).this_month:
                 bundle = self._enterprises.consent(enterprise_id, self._bank, purpose=purpose)
                 given = self._given[enterprise_id, purpose] = _Given(bundle)
             given.requests.append(request_id)
-            given.used_at.append(int(now))
+            given.used_at.append(now)
             self._uses[request_id] = the_use(given.bundle, len(given.requests) - 1)
-        use = self._uses[request_id]
-        return the_use_that_follows(use, self._first.get(request_id, b""))
 
     def made(self, request_id: RequestId, digest: bytes) -> None:
         """A request of this digest is about to be sent under this id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from participants.bank.book import BankBook
 from participants.department.store import DepartmentStore
 from participants.home import Home
-from simulations.founding import FoundedFederation
+from simulations.founding import BUREAU, FoundedFederation
 from simulations.small_federation import SmallFederation
 
 
@@ -16,7 +16,7 @@ def test_everybody_has_a_home_with_its_data_and_the_pins_of_all(federation: Foun
     assert federation.departments == tuple(sorted(one.participant_id for one in data.departments))
     for home in homes.values():
         others = {name: other for name, other in homes.items() if name != home.participant_id}
-        assert set(home.pins.names()) == set(others)
+        assert set(home.pins.names()) == {*others, BUREAU}
         for name, other in others.items():
             assert home.pinned_fingerprint(name) == other.identity().public.fingerprint()
             assert home.pins.verify(name, other.document()) == home.pins.document(name)

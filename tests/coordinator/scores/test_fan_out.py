@@ -29,7 +29,7 @@ class Bureau:
         self.network = DepartmentNetwork(online.scorers)
         self.fan_out = self.network.fan_out(deadline_seconds=deadline_seconds)
         model = served_model(rehearsal.home(rehearsal.bank), rehearsal.drawn.version)
-        self.gateway = AsyncScoreGateway([model], self.fan_out)
+        self.gateway = AsyncScoreGateway([model], self.fan_out, rehearsal.log)
         self.offer_request = OfferRequest(model_version=rehearsal.drawn.version)
         self.row = rehearsal.unused()
         self.enterprise = rehearsal.enterprise(self.row)
@@ -221,14 +221,15 @@ def test_answers_that_a_department_mixes_up_reach_nobody(
             offer = await bureau.offer()
             asked = {
                 one: online.ask(rehearsal.enterprise(rehearsal.unused()), offer),
-                other: second.client.request(rehearsal.enterprise(rehearsal.unused()), offer),
+                other: second.ask(rehearsal.enterprise(rehearsal.unused()), offer),
             }
             requests = {bank: made.request for bank, made in asked.items()}
             kept: dict[ParticipantId, bytes] = {}
             for bank, request in requests.items():
                 await bureau.gateway.score(request)
                 relay = bureau.gateway.desk.prepare(request)
-                kept[bank] = online.scorers[bureau.departments[0]].handle(relay.messages[bureau.departments[0]])
+                messages = relay.messages(await bureau.gateway.place(relay), rehearsal.log)
+                kept[bank] = online.scorers[bureau.departments[0]].handle(messages[bureau.departments[0]])
             faults = bureau.network.faults[bureau.departments[0]]
             for bank, swapped in ((one, kept[other]), (other, kept[one])):
                 faults.change = lambda _, swapped=swapped: swapped

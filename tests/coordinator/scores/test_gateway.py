@@ -27,14 +27,14 @@ from crypto.identifiers import EnterpriseId, ParticipantId
 from models.hosting.https.peer import MEDIA_TYPE
 from models.hosting.https.problems import KINDS, REQUEST_CONFLICT
 from models.hosting.https.problems import MEDIA_TYPE as PROBLEM
-from models.wire.online import Offer, OfferRequest, ScoreAnswer, ScoreRequest
+from models.wire.online import Offer, OfferRequest, ReceiptRequest, ScoreAnswer, ScoreRequest
 from participants.bank.score_request import OpenRequest
 from simulations.online import OnlineFederation, served_model
 from simulations.online_network import DepartmentNetwork, MemoryRecord
 from simulations.online_rehearsal import OnlineRehearsal
 
 BODY = {"content-type": MEDIA_TYPE}
-SCHEMA_PATHS = ("/v1/offers", "/v1/scores")
+SCHEMA_PATHS = ("/v1/offers", "/v1/scores", "/v1/receipts")
 
 
 class LetIn:
@@ -60,7 +60,7 @@ class Bureau:
         self.fan_out = self.network.fan_out()
         self.queue = queue or FairQueue()
         self.service = GatewayService(
-            AsyncScoreGateway([model], self.fan_out),
+            AsyncScoreGateway([model], self.fan_out, rehearsal.log),
             record=self.record,
             meters=GatewayMeters(self.registry),
             queue=self.queue,
@@ -78,7 +78,7 @@ class Bureau:
 
     async def ask(self, online: OnlineFederation | None = None) -> OpenRequest:
         enterprise = self.rehearsal.enterprise(self.rehearsal.unused())
-        return (online or self.online).client.request(enterprise, await self.offer())
+        return (online or self.online).ask(enterprise, await self.offer())
 
     def value(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -290,7 +290,11 @@ def test_schemathesis_finds_no_request_that_fails_the_gateway(bureau: Bureau) ->
     requests: list[bytes] = []
 
     async def prepare() -> None:
-        requests.append((await bureau.ask()).request.encode())
+        asked = await bureau.ask()
+        requests.append(asked.request.encode())
+        async with bureau.caller() as http:
+            await http.post("/v1/scores", content=asked.request.encode())
+        requests.append(ReceiptRequest(request=asked.digest).encode())
         requests.append(OfferRequest(model_version=bureau.rehearsal.drawn.version).encode())
 
     run(prepare())
@@ -318,7 +322,7 @@ def test_schemathesis_finds_no_request_that_fails_the_gateway(bureau: Bureau) ->
     assert all(statuses >= {200, 400} for statuses in seen.values())
 
 
-def test_openapi_describes_both_operations_with_all_their_problems(bureau: Bureau) -> None:
+def test_openapi_describes_all_operations_with_all_their_problems(bureau: Bureau) -> None:
     paths = bureau.app.openapi()["paths"]
     assert paths.keys() == set(SCHEMA_PATHS)
     statuses = {str(kind.status) for kind in KINDS.values()}

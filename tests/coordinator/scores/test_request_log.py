@@ -20,7 +20,16 @@ KEY = PaillierPublicKey((1 << MINIMUM_BITS) - 3)  # nothing is encrypted under i
 
 def relay(digest: bytes, *missing: str) -> Relay:
     members = tuple(name for name in ALL if name not in missing)
-    return Relay(model=MODEL, bank=BANK, key=KEY, digest=digest, departments=members, messages={})
+    return Relay(
+        model=MODEL,
+        bank=BANK,
+        key=KEY,
+        digest=digest,
+        departments=members,
+        document=b"",
+        use_tag=bytes(16),
+        boxes={},
+    )
 
 
 def test_a_request_is_logged_once_with_its_last_outcome(database_url: str) -> None:

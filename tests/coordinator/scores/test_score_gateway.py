@@ -45,7 +45,7 @@ def request_(rehearsal: OnlineRehearsal, online: OnlineFederation) -> ScoreReque
 
 def corrupted(rehearsal: OnlineRehearsal, online: OnlineFederation, change: Change) -> ScoreGateway:
     model = served_model(rehearsal.home(rehearsal.bank), rehearsal.drawn.version)
-    return ScoreGateway([model], CorruptPost(online, rehearsal.drawn.departments[2], change))
+    return ScoreGateway([model], CorruptPost(online, rehearsal.drawn.departments[2], change), rehearsal.log)
 
 
 def test_an_offer_names_who_is_up_and_who_is_missing(rehearsal: OnlineRehearsal, online: OnlineFederation) -> None:

@@ -21,12 +21,16 @@ from models.hosting.https import problems
 from models.wire.online import ScoreRequest
 from participants.bank.asking import SCORES_PATH, Asker
 from participants.bank.client import AsyncBankClient
+from participants.bank.consent_desk import ConsentDesk
+from participants.bank.consents import ConsentBook
 from participants.bank.database import open_database
 from participants.bank.errors import AnsweredWithAnotherSet, BureauUnreachable, ScoreRefused
 from participants.bank.explanation import Origin
+from participants.bank.receipts import ReceiptStore
 from participants.bank.score_request import ScoreClient
 from participants.bank.score_store import ANSWERS_KEPT_SECONDS, ScoreStore
 from participants.department.errors import ObfuscatorsExhausted
+from simulations.local_log import PAGES
 from simulations.online import OnlineFederation, served_model
 from simulations.online_network import DepartmentNetwork, Faults, MemoryRecord, NodeTransport, bureau_node, peer_over
 from simulations.online_rehearsal import OnlineRehearsal
@@ -46,24 +50,32 @@ class World:
         self.named = RequestId(secrets.token_hex(16))
         self.record = MemoryRecord()
         self.bureau = Faults()
-        gateway = AsyncScoreGateway([served_model(self.home, rehearsal.drawn.version)], self.fan_out)
+        gateway = AsyncScoreGateway([served_model(self.home, rehearsal.drawn.version)], self.fan_out, rehearsal.log)
         self.service = GatewayService(gateway, record=self.record, meters=GatewayMeters(CollectorRegistry()))
         self.slept: list[float] = []
+        self.online = online
+        self.consents = rehearsal.consents()
+        self.receipts = ReceiptStore(open_database(self.home))
 
     def bank(self, *, patience_seconds: float = 30.0) -> AsyncBankClient:
         """The bank's client as a process that has just started makes it."""
         rehearsal = self.rehearsal
         client = ScoreClient(self.home, rehearsal.drawn.version, clock=rehearsal.clock)
         transport = NodeTransport(bureau_node(self.service, rehearsal.bank), self.bureau)
+        bureau = peer_over(transport, rehearsal.bank)
         asker = Asker(
             client,
             self.store,
-            peer_over(transport, rehearsal.bank),
+            bureau,
+            consents=self.consents,
+            receipts=self.receipts,
             clock=rehearsal.clock,
             patience_seconds=patience_seconds,
             sleep=self.sleep,
         )
-        return AsyncBankClient(asker, self.home)
+        book = ConsentBook(self.home, open_database(self.home), PAGES)
+        desk = ConsentDesk(self.home, book, self.receipts, bureau)
+        return AsyncBankClient(asker, self.home, desk=desk)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -348,11 +360,11 @@ def test_one_open_request_that_comes_to_nothing_keeps_no_other_from_its_score(wo
         (_, settled), (_, refused), (_, fresh) = (world.enterprise() for _ in range(3))
         await bank.score(settled)
         await bank.score(refused)
-        client, now, gone = bank._asker.client, world.rehearsal.clock.now(), world.departments[3]
-        expired = client.request(refused, world.rehearsal.offer())
+        ask, now, gone = world.online.ask, world.rehearsal.clock.now(), world.departments[3]
+        expired = ask(refused, world.rehearsal.offer())
         world.rehearsal.clock.seconds = expired.statement.expires_at + ANSWERS_KEPT_SECONDS / 2
-        conflicting = client.request(settled, world.rehearsal.offer(gone))
-        answered = client.request(fresh, world.rehearsal.offer())
+        conflicting = ask(settled, world.rehearsal.offer(gone))
+        answered = ask(fresh, world.rehearsal.offer())
         for asked in (conflicting, expired, answered):
             world.store.keep(asked, now=now)
         (score,) = await bank.resume()

@@ -32,7 +32,7 @@ class Requests:
         return self._rehearsal.clock.now()
 
     def make(self, request_id: RequestId = NAMED) -> OpenRequest:
-        return self._online.client.request(self.enterprise, self._rehearsal.offer(), request_id)
+        return self._online.ask(self.enterprise, self._rehearsal.offer(), request_id=request_id)
 
     def score(self, asked: OpenRequest, points: int = 600) -> Score:
         return Score(

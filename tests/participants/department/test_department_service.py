@@ -25,10 +25,14 @@ from models.hosting.https import problems
 from models.hosting.https.guard import CALLER
 from models.hosting.https.peer import MEDIA_TYPE
 from models.wire.online import DepartmentAnswer, ReadyReply, ReadyRequest, RelayedRequest
+from participants.department.database import open_database
+from participants.department.log_service import LogService
 from participants.department.meters import ScorerMeters
 from participants.department.scorer import Scorer
 from participants.department.service import PARTIAL_SCORES_PATH, PATHS, READY_PATH, DepartmentService, department_app
+from participants.home import Home
 from simulations.adversaries.online import opened, restated
+from simulations.local_log import EVIDENCE
 from simulations.online import OnlineFederation
 from simulations.online_rehearsal import OnlineRehearsal
 
@@ -48,11 +52,12 @@ class Behind:
 
 
 class Rig:
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: Scorer, home: Home) -> None:
         self.registry = CollectorRegistry()
         meters = ScorerMeters(self.registry, scorer.obfuscators.levels)
         self.service = DepartmentService(scorer, bureau=BUREAU, meters=meters)
-        self.app = department_app(self.service)
+        log = LogService(scorer.evidence, open_database(home), me=home.participant_id, bureau=BUREAU, clock=home.clock)
+        self.app = department_app(self.service, log)
 
     def client(self, caller: str | None = BUREAU) -> TestClient:
         return TestClient(Behind(self.app, caller), raise_server_exceptions=False)
@@ -67,8 +72,8 @@ def department(rehearsal: OnlineRehearsal) -> ParticipantId:
 
 
 @pytest.fixture
-def rig(online: OnlineFederation, department: ParticipantId) -> Iterator[Rig]:
-    made = Rig(online.scorers[department])
+def rig(rehearsal: OnlineRehearsal, online: OnlineFederation, department: ParticipantId) -> Iterator[Rig]:
+    made = Rig(online.scorers[department], rehearsal.home(department))
     yield made
     made.service.close()
 
@@ -211,7 +216,7 @@ def test_requests_that_wait_for_an_obfuscator_hold_up_nobody_else_and_are_answer
         return rehearsal.relayed(made, department).encode()
 
     async def run(other: OnlineFederation, scorer: Scorer) -> None:
-        service = Rig(scorer).service
+        service = Rig(scorer, rehearsal.home(department)).service
         waiting = [asyncio.create_task(service.partial_score(BUREAU, request(online), still_there)) for _ in range(5)]
         await asyncio.sleep(0.05)
         with pytest.raises(ProtectionUnavailable):
@@ -225,12 +230,12 @@ def test_requests_that_wait_for_an_obfuscator_hold_up_nobody_else_and_are_answer
 
     with (
         rehearsal.online(bank=rehearsal.drawn.banks[1]) as other,
-        Scorer(rehearsal.home(department), clock=rehearsal.clock, new_pool=new_pool) as scorer,
+        Scorer(rehearsal.home(department), clock=rehearsal.clock, evidence=EVIDENCE, new_pool=new_pool) as scorer,
     ):
         asyncio.run(run(other, scorer))
 
 
-def test_openapi_describes_both_operations_and_all_their_problems(rig: Rig) -> None:
+def test_openapi_describes_all_operations_and_all_their_problems(rig: Rig) -> None:
     described = rig.client().get("/openapi.json").json()
     assert set(described["paths"]) == set(PATHS)
     for path in PATHS:

@@ -43,6 +43,8 @@ class Changing(OnlineRehearsal):
             {name: (identity, self.enterprise(row)) for name, identity in known.items()},
             of=self.drawn.departments,
             expires_at=int(self.clock.now()) + 30,
+            log=self.log,
+            consents=self.consents(),
             serials=serials,
         )
 
