@@ -17,7 +17,8 @@ from rich.table import Table
 from simulations.command.choices import DataSet
 
 bench = typer.Typer(
-    help="Measure training, scoring, nodes, imports, arithmetic or alignment on this machine.", no_args_is_help=True
+    help="Measure training, scoring, nodes, imports, the log, arithmetic or alignment on this machine.",
+    no_args_is_help=True,
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -117,6 +118,20 @@ def online(
     from simulations.benchmarks.online import measure_online
 
     show(measure_online(departments, seconds, rate, enterprises), as_json=as_json)
+
+
+@bench.command()
+def log(
+    *,
+    leaves: Annotated[
+        int, typer.Option(min=1, max=1_000_000_000, help="of the log that proofs are read from")
+    ] = 10_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """The transparency log: proofs of inclusion in a large one, and what it needs of a disk."""
+    from simulations.benchmarks.log import measure_log
+
+    show(measure_log(leaves), as_json=as_json)
 
 
 def show(figures: Mapping[str, Any], *, as_json: bool) -> None:
