@@ -19,7 +19,6 @@ from coordinator.home import BureauHome
 from coordinator.permissions import approve
 from coordinator.registry import ModelRegistry
 from coordinator.settings import BureauSettings
-from coordinator.transparency_log.bureau_log import create_log
 from crypto.documents import canonical_json
 from crypto.identifiers import ParticipantId, Role
 from models.enterprise_id import make_enterprise_ids
@@ -102,13 +101,12 @@ def found_drawn_nodes(
 
 
 def open_for_scores(bureau: BureauHome, members: Mapping[ParticipantId, Home], drawn: DrawnFederation) -> None:
-    """Register the model at the bureau, which makes its log and approves it."""
+    """Register the model at the bureau, and approve it."""
     database = open_database(bureau)
     store = ModelStore(drawn.homes[drawn.banks[0]] / "models", drawn.version)
     registry = ModelRegistry(database, clock=bureau.clock)
     documents = {name: home.document() for name, home in members.items()}
     registry.propose(drawn.version, canonical_json(store.manifest()), "A model that was drawn.", documents)
-    create_log(bureau, database).close()
     approve(bureau, drawn.version)
 
 
