@@ -356,7 +356,8 @@ class Problem:
 def problem_of(error: BaseException) -> Problem:
     """The problem that `error` is answered with: `internal`, without a word, for all that the table does not know.
 
-    An error class of a higher layer names its own: `problem_kind: ClassVar[ProblemKind] = REQUEST_CONFLICT`.
+    An error class of a higher layer names its own: `problem_kind: ClassVar[ProblemKind] = REQUEST_CONFLICT`. An error
+    that has several names one for itself.
     """
     if isinstance(error, RequestRefused):
         return Problem(kind=error.kind, detail=error.detail)
@@ -364,6 +365,9 @@ def problem_of(error: BaseException) -> Problem:
         return Problem(kind=error.kind)
     if isinstance(error, HTTPException):
         return Problem(kind=_BY_STATUS.get(error.status_code, INTERNAL if error.status_code >= 500 else MALFORMED))
+    own = vars(error).get("problem_kind")
+    if isinstance(own, ProblemKind):
+        return Problem(kind=own)
     for ancestor in type(error).__mro__:
         kind = vars(ancestor).get("problem_kind") or _BY_ERROR.get(ancestor) or _BY_NAME.get(ancestor.__name__)
         if isinstance(kind, ProblemKind):

@@ -97,6 +97,16 @@ def test_an_error_of_a_higher_layer_names_its_own_problem() -> None:
     assert problem_of(NearerConflict("x")).slug == "request-conflict"
 
 
+def test_an_error_that_has_one_of_several_problems_names_it_for_itself() -> None:
+    class Unusable(PeerError):
+        def __init__(self, kind: ProblemKind) -> None:
+            super().__init__("x")
+            self.problem_kind = kind
+
+    for kind in (proof_problems.CONSENT_UNKNOWN, proof_problems.USE_TAKEN):
+        assert problem_of(Unusable(kind)).slug == kind.slug
+
+
 def test_what_is_said_on_purpose_is_said() -> None:
     refused = errors.RequestRefused(problems.DEPARTMENT_UNAVAILABLE, "tax")
     assert problem_of(refused).detail == "tax"
