@@ -226,6 +226,8 @@ class Witnesses:
             self._say(name, f"it refuses: {fault.problem.slug}")
         except YurongError as fault:
             self._say(name, f"its answer is none ({type(fault).__name__})")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the others are asked, and this one the next time
+            _log.error("a witness cannot be asked", extra={"participant": name, "error": error})
 
     async def _show(self, name: ParticipantId, start: int, state: State) -> int:
         """Show a department the log from `start` on; how much it has seen then."""

@@ -16,6 +16,7 @@ from coordinator.database.tables import log_head, log_pending, log_staged
 from coordinator.errors import LogDamaged, LogNotWitnessed
 from coordinator.transparency_log import sequencer as sequencer_module
 from coordinator.transparency_log.logged import Logged
+from coordinator.transparency_log.sequencer import Sequencer
 from coordinator.transparency_log.witnesses import CHECKPOINT_FILE
 from crypto.transparency.checkpoint import Checkpoint
 from crypto.transparency.cosignature import require_quorum
@@ -121,6 +122,22 @@ def test_who_is_in_a_minority_holds_nobody_up_and_is_named(
         run(scenario())
     named = [record.participant for record in caplog.records if "witness" in record.message]  # type: ignore[attr-defined]
     assert sorted(named) == ([] if fault == "hangs" else [NAMES[0], NAMES[4]])
+
+
+def test_what_nobody_thought_of_ends_nothing(bureau: LogRehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with bureau.running(attest_seconds=0.02) as (sequencer, witnesses):
+            with monkeypatch.context() as patch:
+                patch.setattr(Sequencer, "extension", fails)
+                await sequencer.append([entry(0)])
+                await asyncio.sleep(0.1)
+                assert witnesses.attested.size == 0
+            await until(lambda: witnesses.attested.size == 1)
+
+    def fails(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("fault", ["is down", "hangs", "lies"])
