@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from crypto.errors import MaskContextReused, ProtocolStateError
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId
 from models.hosting.storage.database import Database
-from models.hosting.storage.statement import Prepared
+from models.hosting.storage.statement import Prepared, driver_connection
 from models.wire.score_statement import MAXIMUM_LIFETIME_SECONDS
 from participants.department.answered import claim_set
 from participants.department.errors import RequestUsed
@@ -73,14 +73,15 @@ class RequestRecord:
                 self._current.connection, self._current.writes = None, False
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Look at one state of the database; nothing can be claimed in it."""
-        with self._database.reading() as connection:
-            self._current.connection = connection
-            try:
-                yield connection
-            finally:
-                self._current.connection = None
+    def attempt(self) -> Iterator[None]:
+        """Undo what is claimed within this if it ends in an error; what was written before may be kept."""
+        driver = driver_connection(self._claiming)
+        driver.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            driver.execute("ROLLBACK TO SAVEPOINT attempt")
+            raise
 
     @property
     def is_open(self) -> bool:

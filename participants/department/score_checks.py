@@ -125,7 +125,7 @@ class Asked:
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """The state of the log that the request is in: signed by the log, and one that this department has seen."""
-        return self.evidence.view.take_in(self.relayed.extension)
+        return self.evidence.view.see(self.record.connection, self.relayed.extension)
 
     @cached_property
     def claimed(self) -> Claimed:
@@ -285,7 +285,7 @@ def same_set_as_before(asked: Asked) -> None:
     asked.record.claim_set(asked.model.version, asked.bank, asked.enterprise_id, asked.departments)
 
 
-CHECKS: Final[tuple[Callable[[Asked], None], ...]] = (
+OF_THE_REQUEST: Final[tuple[Callable[[Asked], None], ...]] = (
     signed_by_the_pinned_bank,
     not_expired,
     under_the_bank_s_own_key,
@@ -293,6 +293,10 @@ CHECKS: Final[tuple[Callable[[Asked], None], ...]] = (
     documents_are_in_force,
     box_is_the_signed_one,
     question_is_readable,
+)
+"""What is looked at first: it takes the request and the pinned keys, and no database."""
+
+OF_THE_RECORD: Final[tuple[Callable[[Asked], None], ...]] = (
     log_goes_on_from_what_was_seen,
     witnesses_stand_for_it,
     request_is_in_the_log,
@@ -310,20 +314,7 @@ CHECKS: Final[tuple[Callable[[Asked], None], ...]] = (
     consent_has_this_use,
     same_set_as_before,
 )
+"""What is looked at in the transaction in which the answer is kept, so that nothing becomes untrue in between."""
+
+CHECKS: Final = (*OF_THE_REQUEST, *OF_THE_RECORD)
 """All that must hold before a partial is looked up, in this order."""
-
-RECORDED: Final = frozenset({same_set_as_before})
-"""Those that write down what they find: they run in the transaction in which the answer is kept, after the others."""
-
-AGAIN: Final = (
-    clock_is_not_disputed,
-    model_is_approved,
-    bank_is_permitted,
-    consent_is_in_the_log,
-    consent_is_active,
-    consent_has_this_use,
-)
-"""Those that may have become untrue while a request waited for an obfuscator: they run in that transaction as well."""
-
-READING: Final = frozenset({*AGAIN, consent_is_kept})
-"""Those that read the database, once the log was taken in."""

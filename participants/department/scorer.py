@@ -31,13 +31,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
-from crypto.errors import ProtocolStateError
+from crypto.errors import ProtocolStateError, YurongError
 from crypto.identifiers import ModelVersion, ParticipantId, Role
 from crypto.paillier import Obfuscator
+from crypto.transparency.errors import NotConsistent
 from models.hosting.storage.database import Database
 from models.wire.online import DepartmentAnswer, RelayedRequest
 from models.wire.plan import MINIMUM_DEPARTMENTS, require_enough_departments
@@ -45,12 +45,18 @@ from models.wire.score_statement import SignedStatement, request_digest
 from participants.clock import Clock
 from participants.department.data_uses import keep_use
 from participants.department.database import open_database
-from participants.department.errors import AnswersForgotten, RequestExpired
+from participants.department.errors import AnswersForgotten, ObfuscatorsExhausted, RequestExpired
 from participants.department.evidence import Evidence
 from participants.department.obfuscation import NewPool, Obfuscators, ObfuscatorSource, PoolSettings
 from participants.department.request_record import RequestRecord
 from participants.department.score_answer import masked_partial, masked_reasons
-from participants.department.score_checks import AGAIN, CHECKS, READING, RECORDED, Asked
+from participants.department.score_checks import (
+    CHECKS,
+    OF_THE_RECORD,
+    OF_THE_REQUEST,
+    Asked,
+    log_goes_on_from_what_was_seen,
+)
 from participants.department.scored_model import KeysInForce, ScoredModel
 from participants.home import Home
 from participants.model_store import ModelStore
@@ -63,7 +69,7 @@ ANSWERS_AT_HAND: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A request that was checked and waits for an obfuscator. `until`: its expiry, seconds since 1970."""
+    """A request whose signature and box were checked. `until`: its expiry, seconds since 1970."""
 
     asked: Asked
     until: int
@@ -182,14 +188,19 @@ class Scorer:
     def handle(self, data: bytes) -> bytes:
         """Answer an encoded `RelayedRequest`, waiting for an obfuscator; raises a `YurongError` to refuse."""
         begun = self.begin(RelayedRequest.decode(data))
-        return begun if isinstance(begun, bytes) else self.conclude(begun, self.obfuscator(begun))
+        if isinstance(begun, bytes):
+            return begun
+        try:
+            return self.conclude(begun)
+        except ObfuscatorsExhausted:
+            return self.conclude(begun, self.obfuscator(begun))
 
     def answer(self, relayed: RelayedRequest) -> DepartmentAnswer:
         """Do what `handle` does, without the bytes."""
         return DepartmentAnswer.decode(self.handle(relayed.encode()))
 
     def begin(self, relayed: RelayedRequest) -> bytes | Waiting:
-        """The answer that was given to these very bytes before; or the request, checked but for what is recorded."""
+        """The answer that was given to these very bytes before; or the request, its signature and box checked."""
         digest, now, keys = request_digest(relayed.document), self._clock.now(), self._current_keys()
         recent = self._recent.get(digest, keys, now)
         if recent is not None:
@@ -206,12 +217,8 @@ class Scorer:
             minimum_departments=self._minimum_departments,
         )
         try:
-            with ExitStack() as reading:
-                for check in CHECKS:
-                    if check in READING and not self._record.is_open:
-                        reading.enter_context(self._record.reading())
-                    if check not in RECORDED:
-                        check(asked)
+            for check in OF_THE_REQUEST:
+                check(asked)
         except RequestExpired:
             stored = self._record.stored_answer(digest)
             if stored is None:
@@ -229,34 +236,58 @@ class Scorer:
         """Whether the request's time is over."""
         return self._clock.now() >= waiting.until
 
-    def conclude(self, waiting: Waiting, obfuscator: Obfuscator) -> bytes:
-        """Record the request, look the partial up, mask and encrypt it, keep the answer: all of this or nothing."""
+    def conclude(self, waiting: Waiting, obfuscator: Obfuscator | None = None) -> bytes:
+        """Check the rest, record the request, mask and encrypt the partial, keep the answer: all of this or nothing.
+
+        What was shown of the log is kept even if the request is refused. Without an obfuscator one is taken if there is
+        one now; raises `ObfuscatorsExhausted` for a request that would be answered if there were.
+        """
         if self._current_keys() is not waiting.asked.keys:  # somebody may have been unpinned while it waited
             again = self.begin(waiting.asked.relayed)
             if isinstance(again, bytes):
                 return again
             waiting = again
         asked = waiting.asked
-        with self._record.recording(expires_at=waiting.until):
-            stored = self._record.claim_request(asked.digest, now=asked.now)
-            if stored is not None:
-                return stored  # the same bytes came twice at the same time
-            for check in (*AGAIN, *(one for one in CHECKS if one in RECORDED)):
-                check(asked)
-            # It is a ciphertext by its making, of an obfuscator that was checked: to check it again takes as long.
-            number = asked.key.encrypt(masked_partial(asked), obfuscator)
-            ciphertext = number.to_bytes(asked.key.ciphertext_bytes, "big")
-            answer = DepartmentAnswer(
-                request=asked.digest,
-                ciphertext=ciphertext,
-                cosignature=self.evidence.view.cosign(asked.checkpoint, self._record.connection),
-                reasons=masked_reasons(asked),
-            ).encode()
-            keep_use(asked)
-            self._record.keep_answer(asked.digest, answer)
-        given = Given(answer=answer, until=waiting.until, keys=asked.keys, model=asked.model)
-        self._recent.keep(asked.digest, given)
+        refusal: YurongError | None = None
+        try:
+            with self._record.recording(expires_at=waiting.until):
+                log_goes_on_from_what_was_seen(asked)
+                try:
+                    with self._record.attempt():
+                        answer, is_new = self._answered(waiting, obfuscator)
+                except YurongError as fault:
+                    refusal = fault
+        except NotConsistent as fault:
+            self.evidence.view.alarm(fault, asked.relayed.extension)
+            raise
+        if refusal is not None:
+            raise refusal
+        if is_new:
+            given = Given(answer=answer, until=waiting.until, keys=asked.keys, model=asked.model)
+            self._recent.keep(asked.digest, given)
         return answer
+
+    def _answered(self, waiting: Waiting, obfuscator: Obfuscator | None) -> tuple[bytes, bool]:
+        """The answer, and whether it is a new one; recorded in the transaction that is open."""
+        asked = waiting.asked
+        stored = self._record.claim_request(asked.digest, now=asked.now)
+        if stored is not None:
+            return stored, False  # the same bytes came twice at the same time
+        for check in OF_THE_RECORD:
+            check(asked)
+        if obfuscator is None:
+            obfuscator = self.obfuscator(waiting, timeout_seconds=0)
+        # It is a ciphertext by its making, of an obfuscator that was checked: to check it again takes as long.
+        number = asked.key.encrypt(masked_partial(asked), obfuscator)
+        answer = DepartmentAnswer(
+            request=asked.digest,
+            ciphertext=number.to_bytes(asked.key.ciphertext_bytes, "big"),
+            cosignature=self.evidence.view.cosign(asked.checkpoint, self._record.connection),
+            reasons=masked_reasons(asked),
+        ).encode()
+        keep_use(asked)
+        self._record.keep_answer(asked.digest, answer)
+        return answer, True
 
     def _model(self, version: ModelVersion) -> ScoredModel:
         with self._opening:

@@ -96,7 +96,7 @@ class DepartmentService:
             begun = self._scorer.begin(RelayedRequest.decode(data))
         if isinstance(begun, Waiting):
             with suppress(ObfuscatorsExhausted):
-                return self._conclude(begun, self._scorer.obfuscator(begun, timeout_seconds=0))
+                return self._conclude(begun)
         return begun
 
     async def _wait(self, waiting: Waiting, gone: Gone) -> bytes:
@@ -113,7 +113,7 @@ class DepartmentService:
                     raise
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _conclude(self, waiting: Waiting, obfuscator: Obfuscator) -> bytes:
+    def _conclude(self, waiting: Waiting, obfuscator: Obfuscator | None = None) -> bytes:
         with self._meters.timing(Part.ANSWER):
             return self._scorer.conclude(waiting, obfuscator)
 

@@ -97,20 +97,38 @@ class LogView:
         Raises `SignatureInvalid`, `MalformedMessage`, `OtherStateSeen` if entries are left out, `NotConsistent` and
         `LogForked` (both with an alarm), and `LogStopped` while evidence of a fork is not settled.
         """
+        try:
+            with self._database.begin() as connection:
+                return self.see(connection, extension)
+        except NotConsistent as fault:
+            self.alarm(fault, extension)
+            raise
+
+    def see(self, connection: Connection, extension: LogExtension) -> Checkpoint:
+        """Do what `take_in` does, in the caller's transaction and without an alarm.
+
+        After `NotConsistent` nothing of that transaction may be kept; then the caller raises the `alarm`.
+        """
         note = Note.decode(extension.checkpoint)
         checkpoint = signed_checkpoint(note, [key for key in self.trusted().log_keys if key.name == self.origin])
-        seen = None
-        try:
-            with self._database.reading() as connection:
-                require_not_forked(connection)
-                seen = seen_state(connection, self.origin)
-                if checkpoint.size <= seen.size:
-                    require_root(checkpoint, root_at(connection, checkpoint.size))
-                    return checkpoint
-            self._grow(extension, checkpoint)
-        except NotConsistent as fault:
-            self._alarm(fault, seen, extension.checkpoint)
-            raise
+        require_not_forked(connection)
+        _BEGIN.run(connection, origin=self.origin, empty=b"")
+        _LOCK.run(connection, origin=self.origin)  # two at once take turns: the second goes on from the first
+        seen = seen_state(connection, self.origin)
+        if checkpoint.size <= seen.size:
+            require_root(checkpoint, root_at(connection, checkpoint.size))
+            return checkpoint
+        entries = read_entries(extension.entries, extension.documents)
+        growth = grown(seen.frontier, checkpoint, extension.start, [leaf_digest(data) for data in extension.entries])
+        self._remember(connection, seen, growth.roots, entries[seen.size - extension.start :])
+        _SEE.run(
+            connection,
+            origin=self.origin,
+            size=checkpoint.size,
+            frontier=growth.frontier.encode(),
+            checkpoint=extension.checkpoint,
+            now=max(int(self._home.clock.now()), seen.cosigned_at),
+        )
         return checkpoint
 
     def cosign(self, checkpoint: Checkpoint, connection: Connection) -> bytes:
@@ -146,29 +164,6 @@ class LogView:
         if len(standing) < log.quorum:
             raise TooFewWitnesses(f"{len(standing)} witnesses stand for the log where {log.quorum} are asked for")
 
-    def _grow(self, extension: LogExtension, checkpoint: Checkpoint) -> None:
-        entries = read_entries(extension.entries, extension.documents)
-        leaves = [leaf_digest(data) for data in extension.entries]
-        with self._database.begin() as connection:
-            _BEGIN.run(connection, origin=self.origin, empty=b"")
-            _LOCK.run(connection, origin=self.origin)  # two at once take turns: the second goes on from the first
-            seen = seen_state(connection, self.origin)
-            if checkpoint.size <= seen.size:
-                require_root(checkpoint, root_at(connection, checkpoint.size))
-                return
-            growth = grown(seen.frontier, checkpoint, extension.start, leaves)
-            self._remember(connection, seen, growth.roots, entries[seen.size - extension.start :])
-            now = max(int(self._home.clock.now()), seen.cosigned_at)
-            frontier = growth.frontier.encode()
-            _SEE.run(
-                connection,
-                origin=self.origin,
-                size=checkpoint.size,
-                frontier=frontier,
-                checkpoint=extension.checkpoint,
-                now=now,
-            )
-
     def _remember(
         self, connection: Connection, seen: SeenState, roots: tuple[bytes, ...], new: list[tuple[LogEntry, bytes]]
     ) -> None:
@@ -191,11 +186,13 @@ class LogView:
     def _signers(self) -> Documents:
         return {**self._home.pins.documents(), self._home.participant_id: own_documents(self._home)}
 
-    def _alarm(self, fault: NotConsistent, seen: SeenState | None, shown: bytes) -> None:
+    def alarm(self, fault: NotConsistent, extension: LogExtension) -> None:
+        """Keep what a log was seen to be and what it was shown to be now, for the operator."""
         kind = AlarmKind.FORKED if isinstance(fault, LogForked) else AlarmKind.NOT_EXTENDED
         with self._database.begin() as connection:
-            known = b"" if seen is None else seen.checkpoint
-            new = raise_alarm(connection, kind, now=int(self._home.clock.now()), seen=known, shown=shown)
+            seen = seen_state(connection, self.origin).checkpoint
+            now = int(self._home.clock.now())
+            new = raise_alarm(connection, kind, now=now, seen=seen, shown=extension.checkpoint)
         if new:
             _LOG.critical("the log is not what it was", extra={"error": fault})
 
