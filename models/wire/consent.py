@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from crypto.documents import JsonObject, canonical_json, parse_canonical_json
+from crypto.documents import JsonObject, canonical_json
 from crypto.errors import MalformedMessage
 from crypto.identifiers import ConsentId, EnterpriseId, ParticipantId, parse_consent_id, parse_participant_id
 from crypto.labels import Label, labelled
@@ -42,6 +42,7 @@ from models.enterprise_id import parse_enterprise_id
 from models.wire.document_fields import (
     LATEST_TIME,
     bytes_of,
+    fields_of,
     member_of,
     require_keys,
     require_number,
@@ -215,14 +216,21 @@ class Consent:
     @classmethod
     def decode(cls, data: bytes) -> Consent:
         """The consent that `data` stands for; raises `MalformedMessage` for all that is not one in its one form."""
-        fields = parse_canonical_json(data, maximum_bytes=MAXIMUM_CONSENT_BYTES)
+        consent = cls.read_kept(data)
+        require_same(consent.encode(), data)
+        return consent
+
+    @classmethod
+    def read_kept(cls, data: bytes) -> Consent:
+        """The consent in a document that `decode` took before: its form is not compared again."""
+        fields = fields_of(data, maximum_bytes=MAXIMUM_CONSENT_BYTES)
         require_keys(fields, _CONSENT_KEYS)
         previous, opened_by, reasons_key, providers = (
             fields[key] for key in ("previous_consent_id", "reasons_opened_by", "reasons_key", "providers")
         )
         if not isinstance(providers, list):
             raise MalformedMessage("the providers of a consent are not a list")
-        consent = cls(
+        return cls(
             consent_id=ConsentId(text_of(fields["consent_id"])),
             version=fields["version"],
             previous_consent_id=None if previous is None else ConsentId(text_of(previous)),
@@ -245,8 +253,6 @@ class Consent:
             language=member_of(Language, fields["language"]),
             rule_id=text_of(fields["rule_id"]),
         )
-        require_same(consent.encode(), data)
-        return consent
 
     def _require_lineage(self) -> None:
         parse_consent_id(self.consent_id)

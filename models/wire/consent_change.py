@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from crypto.documents import JsonObject, canonical_json, parse_canonical_json
+from crypto.documents import JsonObject, canonical_json
 from crypto.errors import MalformedMessage
 from crypto.labels import Label, labelled
 from crypto.merkle import DIGEST_BYTES
 from models.wire.document_fields import (
     LATEST_TIME,
     bytes_of,
+    fields_of,
     member_of,
     require_keys,
     require_number,
@@ -89,7 +90,7 @@ class ConsentChange:
     @classmethod
     def decode(cls, data: bytes) -> ConsentChange:
         """The change that `data` stands for; raises `MalformedMessage` for all that is not one in its one form."""
-        fields = parse_canonical_json(data, maximum_bytes=MAXIMUM_CHANGE_BYTES)
+        fields = fields_of(data, maximum_bytes=MAXIMUM_CHANGE_BYTES)
         require_keys(fields, frozenset({"at", "consent_digest", "reason", "what"}))
         change = cls(
             consent_digest=bytes_of(fields["consent_digest"]),

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from crypto.documents import JsonObject
+from crypto.documents import JsonObject, parse_json_object
 from crypto.errors import MalformedMessage
 
 LATEST_TIME: Final = (1 << 40) - 1
@@ -17,6 +17,13 @@ _MODEL_VERSION: Final = re.compile(r"[0-9a-f]{32}")
 _RUN_ID: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 _Member = TypeVar("_Member", bound=StrEnum)
+
+
+def fields_of(data: bytes, *, maximum_bytes: int) -> JsonObject:
+    """The fields of a document that is read back afterwards (`require_same`): that proves its form, and costs once."""
+    if len(data) > maximum_bytes:
+        raise MalformedMessage("a document is too long")
+    return parse_json_object(data)
 
 
 def require_keys(fields: JsonObject, keys: frozenset[str]) -> None:

@@ -29,7 +29,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from crypto.documents import JsonObject, canonical_json, parse_canonical_json
+from crypto.documents import JsonObject, canonical_json
 from crypto.errors import MalformedMessage, PeerError, SignatureInvalid, UntrustedKey
 from crypto.identifiers import EnterpriseId, ParticipantId, parse_participant_id
 from crypto.identity import Identity, PublicIdentity
@@ -41,6 +41,7 @@ from models.wire.consent import Signatory, SignatoryRole
 from models.wire.document_fields import (
     LATEST_TIME,
     bytes_of,
+    fields_of,
     member_of,
     require_keys,
     require_number,
@@ -58,6 +59,11 @@ Registrars = Mapping[ParticipantId, Collection[PublicIdentity]]
 """Who may say whose passkey is whose: the departments that are permitted to, each with its identities in force."""
 
 _KEYS: Final = frozenset({"at", "enterprise_id", "passkey", "registrar", "signatory"})
+
+
+def digest_of_binding(document: bytes) -> bytes:
+    """The SHA-256 (32 bytes) of a binding's document."""
+    return hashlib.sha256(labelled(Label.PASSKEY_BINDING, document)).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,7 @@ class PasskeyBinding:
 
     def digest(self) -> bytes:
         """The SHA-256 (32 bytes) that the passkey signs and that the log holds."""
-        return hashlib.sha256(labelled(Label.PASSKEY_BINDING, self.encode())).digest()
+        return digest_of_binding(self.encode())
 
     def fields(self) -> JsonObject:
         """What the document says."""
@@ -106,7 +112,7 @@ class PasskeyBinding:
     @classmethod
     def decode(cls, data: bytes) -> PasskeyBinding:
         """The binding that `data` stands for; raises `MalformedMessage` for all that is not one in its one form."""
-        fields = parse_canonical_json(data, maximum_bytes=MAXIMUM_BINDING_BYTES)
+        fields = fields_of(data, maximum_bytes=MAXIMUM_BINDING_BYTES)
         require_keys(fields, _KEYS)
         person = fields["signatory"]
         if not isinstance(person, dict):

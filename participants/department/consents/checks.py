@@ -71,9 +71,9 @@ def require_logged(permissions: LoggedPermissions, connection: Connection, claim
     passkey, consent = positions
     if passkey is None or consent is None or not max(passkey, consent) < claimed.index:
         _refuse(problems.CONSENT_NOT_LOGGED, "a consent or its passkey is not in the log before the request")
-    if not permissions.registered(connection, kept.binding.registrar, passkey):
+    if not permissions.registered(connection, kept.registrar, passkey):
         _refuse(problems.CONSENT_INVALID, "a passkey was registered by a department that was not permitted to")
-    if permissions.passkey_withdrawn(connection, kept.binding):
+    if permissions.passkey_withdrawn(connection, kept.passkey_tag, kept.registrar):
         _refuse(problems.CONSENT_INVALID, "a passkey was withdrawn by its registrar")
 
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Final, Self
 
 from sqlalchemy import Connection
 
+from crypto.documents import parse_json_object
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId, Role
 from crypto.labels import Label
@@ -31,8 +33,8 @@ from models.wire.consent import Consent
 from models.wire.consent_bundle import ConsentBundle
 from models.wire.consent_change import ConsentChange, What
 from models.wire.deposit import SealedConsent, consent_context
-from models.wire.log_entry import EntryKind, tag_of_consent, use_tag
-from models.wire.passkey_binding import PasskeyBinding, Registrars
+from models.wire.log_entry import EntryKind, tag_of_consent, tag_of_passkey, use_tag
+from models.wire.passkey_binding import PasskeyBinding, Registrars, digest_of_binding
 from models.wire.signed_change import SignedChange
 from participants.department.log.entries import notices_of_tag
 from participants.home import Home
@@ -51,15 +53,42 @@ _HAND: Final = Prepared(
 _HANDED: Final = Prepared("SELECT document FROM handed_changes WHERE tag = :tag ORDER BY handed_at, digest")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KeptConsent:
-    """A consent that was verified. binding: of the passkey that signed it."""
+    """A consent that was verified, and its digest. registrar: who bound the passkey that signed it."""
 
     consent: Consent
     digest: bytes
-    binding: PasskeyBinding
-    binding_digest: bytes
+    registrar: ParticipantId
+    binding_document: bytes
     use_key: bytes
+
+    @classmethod
+    def of(cls, bundle: ConsentBundle, digest: bytes) -> Self:
+        """What a bundle says that was verified when it was taken in. It is read for each request, so no more of it."""
+        document = bundle.binding.document
+        return cls(
+            consent=Consent.read_kept(bundle.consent),
+            digest=digest,
+            registrar=ParticipantId(parse_json_object(document)["registrar"]),
+            binding_document=document,
+            use_key=bundle.use_key,
+        )
+
+    @cached_property
+    def binding(self) -> PasskeyBinding:
+        """That the passkey is the enterprise's."""
+        return PasskeyBinding.decode(self.binding_document)
+
+    @property
+    def binding_digest(self) -> bytes:
+        """What the log has of the binding."""
+        return digest_of_binding(self.binding_document)
+
+    @property
+    def passkey_tag(self) -> bytes:
+        """What the log's entries about the passkey have in common."""
+        return tag_of_passkey(self.consent.signatory.credential_id)
 
     def tag(self, number: int) -> bytes:
         """The tag (16 bytes) of the use of this number."""
@@ -110,9 +139,7 @@ class ConsentStore:
         row = _KEPT.run(connection, digest=digest).fetchone()
         if row is None:
             return None
-        bundle = ConsentBundle.decode(bytes(row[0]))
-        binding = bundle.binding.claimed()
-        kept = KeptConsent(bundle.claimed(), digest, binding, binding.digest(), bundle.use_key)
+        kept = KeptConsent.of(ConsentBundle.decode(bytes(row[0])), digest)
         with self._lock:
             self._kept[digest] = kept
             if len(self._kept) > AT_HAND:

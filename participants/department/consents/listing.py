@@ -69,8 +69,8 @@ def _standing(evidence: Evidence, connection: Connection, kept: KeptConsent) -> 
     passkey = position_of(connection, kept.binding_digest)
     if passkey is None or position_of(connection, kept.digest) is None:
         return NOT_LOGGED
-    if not evidence.permissions.registered(connection, kept.binding.registrar, passkey):
+    if not evidence.permissions.registered(connection, kept.registrar, passkey):
         return UNREGISTERED
-    if evidence.permissions.passkey_withdrawn(connection, kept.binding):
+    if evidence.permissions.passkey_withdrawn(connection, kept.passkey_tag, kept.registrar):
         return WITHDRAWN
     return state.value

@@ -28,7 +28,6 @@ from models.wire.consent import Purpose
 from models.wire.log_entry import EntryKind
 from models.wire.logged_document import LoggedDocument
 from models.wire.model_approval import ModelApproval
-from models.wire.passkey_binding import PasskeyBinding
 from models.wire.permission import Action, Permission, Subject, signing_with
 from participants.department.errors import ModelNotApproved, NotPermitted
 from participants.department.log.entries import Notice, notices_of_kind
@@ -81,9 +80,9 @@ class LoggedPermissions:
         subject = Subject(action=Action.REGISTER_PASSKEYS, grantor=self.bureau, grantee=registrar)
         return self._allows(connection, subject, before=position)
 
-    def passkey_withdrawn(self, connection: Connection, binding: PasskeyBinding) -> bool:
+    def passkey_withdrawn(self, connection: Connection, passkey_tag: bytes, registrar: ParticipantId) -> bool:
         """Whether the registrar that bound a passkey has withdrawn it."""
-        subject = signing_with(binding.tag, binding.registrar)
+        subject = signing_with(passkey_tag, registrar)
         return any(one.subject == subject for one in self._read(connection)) and not self._allows(connection, subject)
 
     def history(self, connection: Connection) -> list[Said]:
