@@ -21,6 +21,7 @@ from crypto.transparency.checkpoint import Checkpoint, signed_checkpoint
 from crypto.transparency.note import Note
 from crypto.transparency.receipt import Receipt
 from models.hosting.clock import Clock
+from models.hosting.storage.database import Database
 from models.wire.consent import Consent
 from models.wire.consent_change import ConsentChange, What
 from models.wire.log_entry import PUBLIC, EntryKind, LogEntry
@@ -54,6 +55,11 @@ class _AsItIs:
 class DishonestLog(LocalLog):
     """A log whose bureau does with it what it likes."""
 
+    @property
+    def database(self) -> Database:
+        """Where the log's documents are."""
+        return self._database
+
     def force(self, *entries: Logged) -> int:
         """Append entries, also such as are in the log already; where the first of them is."""
         start = self.size
@@ -61,7 +67,7 @@ class DishonestLog(LocalLog):
         return start
 
     def branch(self, directory: Path, clock: Clock) -> DishonestLog:
-        """Another log under the same key, in a copy of the bureau's home. It begins as this one and goes on by itself."""
+        """Another log under the same key, in a copy of the home. It begins as this one and goes on by itself."""
         shutil.copytree(self.home.directory, directory)
         return type(self).of(directory, clock=clock)
 
@@ -118,7 +124,7 @@ def with_another_entry(extension: LogExtension, kind: EntryKind) -> LogExtension
     return replace(extension, entries=tuple(entries), documents=documents)
 
 
-def believes_whatever_the_log_signs(view: LogView, extension: LogExtension) -> Checkpoint:
+def believes_whatever_the_log_signs(view: LogView, _connection: Connection, extension: LogExtension) -> Checkpoint:
     """The weakened department: it takes the log's signature for the log, and remembers nothing of it."""
     return signed_checkpoint(Note.decode(extension.checkpoint), view.trusted().log_keys)
 

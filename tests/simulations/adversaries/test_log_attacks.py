@@ -224,7 +224,7 @@ def test_a_log_that_was_rolled_back_gives_a_use_again_only_where_nothing_is_reme
     for scorer in ours.scorers.values():
         scorer.evidence.view.take_in(own.log.newest())
     with monkeypatch.context() as patch:
-        patch.setattr(LogView, "take_in", believes_whatever_the_log_signs)
+        patch.setattr(LogView, "see", believes_whatever_the_log_signs)
         leave_out(patch, "consent_has_this_use")
         assert sum_of_answers(own, ours, weakly) == own.drawn.partials[:, 0].sum()
 
