@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from models.hosting.command.options import HERE, AsJson, HomeOption, show
+from models.hosting.command.options import HERE, AsJson, HomeOption, show, show_rows
+from models.hosting.command.trust import read_limited
 from models.hosting.storage.files import private_directory, private_file
 from participants.command.times import readable_time
 from participants.department.settings import DepartmentSettings
 from participants.home import Home
 
 if TYPE_CHECKING:
+    from models.hosting.storage.database import Database
     from participants.department.log.alarms import Alarm
+    from participants.department.log.view import LogView
 
 ALARMED: Final = 4
-"""The exit code of `status` while an alarm is open."""
+"""The exit code of `status` while an alarm is open, and of `compare` for a note that contradicts what was seen."""
 
+Notes = Annotated[list[Path], typer.Argument(metavar="NOTE...", help="what `witness evidence` wrote")]
 AlarmArgument = Annotated[int, typer.Argument(metavar="ALARM", help="the alarm, as `witness status` numbers it")]
 
 
@@ -34,19 +38,15 @@ class WitnessCommands:
         group = typer.Typer(help="This department as a witness of the log: what it saw, and alarms.")
         group.command("status")(self.status)
         group.command("evidence")(self.evidence)
+        group.command("compare")(self.compare)
         group.command("settle")(self.settle)
         app.add_typer(group, name="witness")
 
     def status(self, *, home: HomeOption = HERE, as_json: AsJson = False) -> None:
         """Show how much of the log was seen, whom it is held against, and alarms. Exit code 4 while one is open."""
-        from participants.department.database import open_database
-        from participants.department.evidence import Evidence
         from participants.department.log.status import witness_status
 
-        opened = self._open_home(home)
-        database = open_database(opened)
-        view = Evidence.of_settings(opened, database, DepartmentSettings.read(home)).view
-        found = witness_status(view, database)
+        found = witness_status(*self._view(home))
         facts = {
             "log": found.origin,
             "entries": found.size,
@@ -84,6 +84,20 @@ class WitnessCommands:
                 facts[name] = str(path)
         show(facts, as_json=as_json)
 
+    def compare(self, notes: Notes, *, home: HomeOption = HERE, as_json: AsJson = False) -> None:
+        """Hold notes that another department shows against what was seen here. Exit code 4 if one contradicts it."""
+        from participants.department.log.status import Compared, compare
+
+        view, database = self._view(home)
+        found = {path: compare(view, database, read_limited(path)) for path in notes}
+        rows = [
+            {"note": str(path), "entries": state.size, "root": state.root.hex(), "here": said.value}
+            for path, (state, said) in found.items()
+        ]
+        show_rows(rows, as_json=as_json, nothing="")
+        if any(said is Compared.CONTRADICTS for _, said in found.values()):
+            raise typer.Exit(ALARMED)
+
     def settle(self, alarm: AlarmArgument, *, home: HomeOption = HERE, as_json: AsJson = False) -> None:
         """Say that you have looked at an alarm: what it stopped goes on. Of the clock: after you have set it right."""
         from crypto.identifiers import parse_participant_id
@@ -96,6 +110,14 @@ class WitnessCommands:
         now = int(opened.clock.now())
         settled = settle_alarm(open_database(opened), origin, alarm, now=now)
         show(_about(settled) | {"settled": readable_time(now)}, as_json=as_json)
+
+    def _view(self, directory: Path) -> tuple[LogView, Database]:
+        from participants.department.database import open_database
+        from participants.department.evidence import Evidence
+
+        opened = self._open_home(directory)
+        database = open_database(opened)
+        return Evidence.of_settings(opened, database, DepartmentSettings.read(directory)).view, database
 
 
 def _about(alarm: Alarm) -> dict[str, Any]:

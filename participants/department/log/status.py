@@ -2,6 +2,7 @@
 
     status      how much of the log was seen, whom it is held against, the clock, and every alarm
     evidence    the signed notes of an alarm, as they came: whoever has the bureau's document can verify them
+    compare     a note that another department shows as evidence, against what was seen here
     settle      an operator has looked; what the alarm stopped goes on
 
 Nothing is settled by itself but an alarm of the clock, which a later checkpoint may show to be right again.
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection
 
 from crypto.errors import PeerError
-from crypto.transparency.checkpoint import Checkpoint
+from crypto.transparency.checkpoint import Checkpoint, signed_checkpoint
 from crypto.transparency.note import Note
 from models.hosting.storage.database import Database
 from models.hosting.storage.statement import Prepared
@@ -61,6 +63,15 @@ class AlarmEvidence:
     own_root: bytes | None
 
 
+class Compared(StrEnum):
+    """What this department says of a state of the log that another one shows."""
+
+    AGREES = "agrees"  # it has seen the same
+    CONTRADICTS = "contradicts"  # it has seen another root at this size: the bureau has shown two logs
+    NOT_SEEN = "not-seen"  # it has not seen so much of the log yet
+    FORGOTTEN = "forgotten"  # it keeps no root of so long ago
+
+
 def witness_status(view: LogView, database: Database) -> WitnessStatus:
     """The status now; raises `UntrustedKey` if the bureau is not pinned."""
     log = view.trusted()
@@ -101,6 +112,23 @@ def evidence_of_alarm(database: Database, alarm_id: int) -> AlarmEvidence:
             with suppress(PeerError):
                 known = root_at(connection, shown.size)
         return AlarmEvidence(alarm=alarm, own_root=known)
+
+
+def compare(view: LogView, database: Database, note: bytes) -> tuple[Checkpoint, Compared]:
+    """The state in a note that another department shows, and what this one knows of it.
+
+    Raises `MalformedMessage`, and `SignatureInvalid` for a note that the bureau's key in force did not sign.
+    """
+    keys = [key for key in view.trusted().log_keys if key.name == view.origin]
+    checkpoint = signed_checkpoint(Note.decode(note), keys)
+    with database.reading() as connection:
+        if checkpoint.size > seen_state(connection, view.origin).size:
+            return checkpoint, Compared.NOT_SEEN
+        try:
+            own = root_at(connection, checkpoint.size)
+        except PeerError:
+            return checkpoint, Compared.FORGOTTEN
+    return checkpoint, Compared.AGREES if own == checkpoint.root else Compared.CONTRADICTS
 
 
 def settle_alarm(database: Database, origin: str, alarm_id: int, *, now: int) -> Alarm:

@@ -12,7 +12,7 @@ from click.testing import Result
 from sqlalchemy import insert
 from typer.testing import CliRunner
 
-from crypto.errors import PeerError
+from crypto.errors import PeerError, SignatureInvalid
 from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role
 from crypto.identity import Identity, ParticipantDocument
 from crypto.passkeys import RelyingParty
@@ -30,7 +30,7 @@ from models.wire.permission import Action, Permission, Subject, signing_with
 from participants.command.times import readable_time
 from participants.department.command import app
 from participants.department.database import open_database
-from participants.department.database.tables import data_uses, log_seen
+from participants.department.database.tables import data_uses, log_roots, log_seen
 from participants.department.errors import NoSuchAlarm
 from participants.department.evidence import Evidence
 from participants.department.log.alarms import AlarmKind, raise_alarm
@@ -183,6 +183,28 @@ def test_a_fork_is_shown_with_its_notes_until_somebody_settles_it(desk: Desk, tm
     assert is_usable(desk.database, origin)
     assert desk.ask("witness", "status")["alarms"][0]["settled"] is not None
     desk.show()
+
+
+def test_what_another_department_shows_is_held_against_what_was_seen(desk: Desk, tmp_path: Path) -> None:
+    desk.permit(REGISTRAR)
+    seen = tmp_path / "seen"
+    seen.write_bytes(desk.log.note().encode())
+    (row,) = desk.ask("witness", "compare", str(seen))
+    assert (row["entries"], row["here"]) == (1, "not-seen")
+    desk.show()
+    assert desk.ask("witness", "compare", str(seen))[0]["here"] == "agrees"
+    other = WitnessedLog(desk.log.departments, bureau=desk.log.bureau)
+    other.append(LogEntry(kind=EntryKind.ANSWER, digest=bytes(32)))
+    shown = tmp_path / "shown"
+    shown.write_bytes(other.note().encode())
+    rows = desk.ask("witness", "compare", str(seen), str(shown), code=ALARMED)
+    assert [row["here"] for row in rows] == ["agrees", "contradicts"]
+    with desk.database.begin() as connection:
+        connection.execute(log_roots.delete())
+    assert desk.ask("witness", "compare", str(shown))[0]["here"] == "forgotten"
+    shown.write_bytes(WitnessedLog(desk.log.departments).note().encode())
+    with pytest.raises(SignatureInvalid):
+        desk.ask("witness", "compare", str(shown))
 
 
 def test_of_an_alarm_of_the_clock_the_time_that_went_ahead_is_forgotten(desk: Desk, tmp_path: Path) -> None:
