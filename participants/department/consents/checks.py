@@ -44,6 +44,12 @@ _ALLOWS: Final = {
 }
 """What may be computed under a consent to each: who may have reasons may do without them."""
 
+FOLLOWS_SECONDS: Final = 86_400
+"""So long after the first request of a use others may take its place: it is one answer that did not arrive.
+
+Without an end to it a bank would have a new answer under one use whenever it liked.
+"""
+
 _USED: Final = Prepared("SELECT request_id FROM data_uses WHERE tag = :tag LIMIT 1")
 
 
@@ -128,6 +134,8 @@ def require_use(connection: Connection, claimed: Claimed, kept: KeptConsent, now
     first = use_of(connection, statement.use_tag)
     if first is None or first.digest not in (claimed.digest, statement.follows):
         _refuse(problems.USE_TAKEN, "another request took this use of the consent first")
+    if first.digest != claimed.digest and now - first.seen_at > FOLLOWS_SECONDS:
+        _refuse(problems.USE_TAKEN, "a request is in the place of one that was made too long ago")
     taken_by = _USED.run(connection, tag=statement.use_tag).fetchone()
     if taken_by is not None and taken_by[0] != statement.request_id:
         _refuse(problems.USE_TAKEN, "another request was answered under this use of the consent")

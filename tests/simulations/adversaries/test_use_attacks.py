@@ -24,6 +24,8 @@ from models.wire.consent_change import What
 from models.wire.log_entry import EntryKind
 from models.wire.online import RelayedRequest
 from participants.department import scorer as scorer_module
+from participants.department.consents import checks
+from participants.department.consents.checks import FOLLOWS_SECONDS
 from participants.department.database import open_database
 from participants.department.database.tables import data_uses
 from simulations.adversaries.consents import ANSWERED, AskingBench, LoggingGate, as_if, new_id
@@ -201,3 +203,21 @@ def test_a_request_that_follows_another_under_its_id_is_the_same_use_and_under_a
     assert bench.outcomes(second) == {ANSWERED}
     assert bench.outcomes(bench.ask(following, new_id(), bench.own.offer(down))) == {"use-taken"}
     assert {bench.outcome(first, one) for one in up} == {"request-conflict"}
+
+
+@pytest.mark.usefixtures("later")
+def test_a_bank_has_no_new_answers_for_as_long_as_it_likes_by_saying_that_they_follow_the_first(
+    bench: AskingBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, name = bench.given(0, Bounds(maximum_uses=1), Purpose.MONITORING), new_id()
+    use = the_use(bundle, 0)
+    first = bench.ask(use, name)
+    following = the_use_that_follows(use, first.digest)
+    assert bench.outcomes(first) == {ANSWERED}
+    bench.own.clock.seconds += FOLLOWS_SECONDS
+    assert bench.outcomes(bench.ask(following, name)) == {ANSWERED}
+    bench.own.clock.seconds += 1
+    asked = bench.ask(following, name)
+    assert bench.outcomes(asked) == {"use-taken"}
+    monkeypatch.setattr(checks, "FOLLOWS_SECONDS", 10**9)
+    assert bench.sum_of_answers(asked) == bench.expected(0)
