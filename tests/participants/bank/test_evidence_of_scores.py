@@ -91,9 +91,9 @@ def test_from_a_consent_to_the_proof_of_its_use_all_is_typed(operators: Operator
 
     (row,) = operators.type("consent", "deposit", str(consent))
     assert (row["missing_departments"], row["fault"]) == ([], "")
-    listed = operators.type_at_the_department("consent", "list", "--enterprises")
-    assert (listed[0]["consent"], listed[0]["enterprise_id"]) == (row["consent"], firm.enterprise_id)
-    assert (listed[0]["standing"], listed[0]["uses"]) == ("active", 0)
+    listed = operators.type_at_the_department("consent", "list", "--enterprises", "--last", "100")
+    kept = {one["consent"]: one for one in listed}[row["consent"]]
+    assert (kept["enterprise_id"], kept["standing"], kept["uses"]) == (firm.enterprise_id, "active", 0)
 
     (scored,) = operators.type(*words)
     families = dict(zip(nodes.drawn.departments, (one.codes for one in nodes.drawn.lost), strict=True))
@@ -130,7 +130,7 @@ def test_a_consent_that_is_revoked_gives_no_score_any_more(operators: Operators,
     assert "has ended" in operators.type(*words, code=SOME_NOT_SCORED)[0]["fault"]
     held = {one["consent"]: one for one in operators.type("consent", "list")}[digest]
     assert (held["standing"], held["ended"]) == ("ended", "consent-not-active")
-    listed = operators.type_at_the_department("consent", "list")
+    listed = operators.type_at_the_department("consent", "list", "--last", "100")
     assert {one["consent"]: one["standing"] for one in listed}[digest] == "revoked"
 
 
