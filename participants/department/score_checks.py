@@ -127,6 +127,10 @@ class Asked:
         """The state of the log that the request is in: signed by the log, and one that this department has seen."""
         return self.evidence.view.see(self.record.connection, self.relayed.extension)
 
+    def look_at_the_log_again(self) -> None:
+        """Forget that the log was looked at: while a request waits for an obfuscator it may have been stopped."""
+        vars(self).pop("checkpoint", None)
+
     @cached_property
     def claimed(self) -> Claimed:
         """What the bank asks under a consent."""

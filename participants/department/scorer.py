@@ -248,6 +248,7 @@ class Scorer:
                 return again
             waiting = again
         asked = waiting.asked
+        asked.look_at_the_log_again()
         refusal: YurongError | None = None
         try:
             with self._record.recording(expires_at=waiting.until):

@@ -14,14 +14,19 @@ from coordinator.scores.gateway import GatewayService
 from coordinator.scores.meters import GatewayMeters
 from coordinator.scores.scoring import AsyncScoreGateway
 from coordinator.transparency_log import places
+from coordinator.transparency_log.logged import Logged
 from crypto.errors import PeerError
 from crypto.identifiers import ParticipantId, RequestId
 from models.hosting.https.problems import problem_of
 from models.wire.consent import Purpose
 from models.wire.consent_bundle import ConsentBundle
+from models.wire.consent_change import What
 from models.wire.log_entry import EntryKind
+from models.wire.model_approval import ModelApproval
 from models.wire.online import Offer, RelayedRequest, ScoreAnswer
+from models.wire.permission import Action, Subject
 from models.wire.refusal import Refusal
+from models.wire.signed_change import SignedChange
 from participants.bank.consents import ConsentUse
 from participants.bank.score_request import OpenRequest
 from simulations.adversaries.log import DishonestRehearsal
@@ -62,6 +67,34 @@ class AskingBench:
     def given(self, row: int, bounds: Bounds = ALL_ALLOWED, purpose: Purpose = Purpose.APPLICATION) -> ConsentBundle:
         """What the enterprise of this row consents to; in the log, and kept by all."""
         return self.ours.enterprises.consent(self.own.enterprise(row), self.own.bank, bounds=bounds, purpose=purpose)
+
+    @property
+    def asking(self) -> Subject:
+        """What the bureau permits the bank: to ask by the model when there is an application."""
+        return Subject(
+            action=Action.REQUEST_SCORES,
+            grantor=self.own.log.home.participant_id,
+            grantee=self.own.bank,
+            model=self.own.drawn.version,
+            purpose=Purpose.APPLICATION,
+        )
+
+    def approve(self, *, approved: bool) -> None:
+        """Have the bureau approve the model, or take that back."""
+        bureau = self.own.log.home
+        word = ModelApproval(
+            bureau=bureau.participant_id, model_version=self.own.drawn.version, approved=approved, at=self.now
+        )
+        self.own.log.append([Logged.of(EntryKind.MODEL_APPROVED, word.sign(bureau.identity()))])
+
+    def change(self, bundle: ConsentBundle, what: What) -> SignedChange:
+        """A change of a consent by its enterprise."""
+        consent = bundle.claimed()
+        return self.ours.enterprises.signatory(consent.enterprise_id).change(consent, what, at=self.now)
+
+    def log_change(self, bundle: ConsentBundle, what: What) -> None:
+        """Have it logged."""
+        self.own.log.append([Logged.of(EntryKind.CONSENT_CHANGE, self.change(bundle, what).encode())])
 
     def ask(self, use: ConsentUse, name: RequestId | None = None, offer: Offer | None = None) -> OpenRequest:
         """A request under this use."""

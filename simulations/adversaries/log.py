@@ -119,9 +119,10 @@ def with_another_entry(extension: LogExtension, kind: EntryKind) -> LogExtension
     entries = list(extension.entries)
     entries[place] = LogEntry(kind=EntryKind.ANSWER, digest=bytes(32)).encode()
     public = [one for one in kinds if one in PUBLIC]
-    last = len(public) - 1 - public[::-1].index(kind)
-    documents = extension.documents[:last] + extension.documents[last + 1 :]
-    return replace(extension, entries=tuple(entries), documents=documents)
+    documents = list(extension.documents)
+    if kind in PUBLIC:
+        del documents[len(public) - 1 - public[::-1].index(kind)]
+    return replace(extension, entries=tuple(entries), documents=tuple(documents))
 
 
 def believes_whatever_the_log_signs(view: LogView, _connection: Connection, extension: LogExtension) -> Checkpoint:
