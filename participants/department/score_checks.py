@@ -218,7 +218,11 @@ def request_is_in_the_log(asked: Asked) -> None:
     entry = asked.statement.entry(asked.relayed.document).encode()
     if index >= size:  # this department was shown as much as fits in one message
         raise OtherStateSeen(size)
-    if root_of_path(leaf_digest(entry), index, size, path) != asked.checkpoint.root:
+    try:
+        root = root_of_path(leaf_digest(entry), index, size, path)
+    except PeerError as fault:  # a path of another length
+        raise NotIncluded(fault.message) from None
+    if root != asked.checkpoint.root:
         raise NotIncluded("a score request is not where its proof says that it is in the log")
 
 
