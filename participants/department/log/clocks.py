@@ -11,7 +11,7 @@ cosignature beside new ones, and so stop a department, as it can by not asking i
 from __future__ import annotations
 
 import logging
-from statistics import median
+from statistics import median_high, median_low
 from typing import Final
 
 from sqlalchemy import Connection
@@ -46,7 +46,9 @@ def compare_clocks(
     own = times.pop(witness_name(me), None)
     if own is None or len(times) + 1 < log.quorum:
         return None
-    ahead = max(-_LARGEST, min(_LARGEST, own - int(median(times.values()))))
+    # Of an even number the nearer one of the two in the middle: of two others one that lies would move their mean.
+    middle = min(median_low(times.values()), median_high(times.values()), key=lambda at: abs(own - at))
+    ahead = max(-_LARGEST, min(_LARGEST, own - middle))
     with database.begin() as connection:
         before = clock_ahead(connection, origin)
         if before != ahead:
