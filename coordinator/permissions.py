@@ -9,6 +9,7 @@ A change takes effect with the next request: the process that serves takes it fr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any, Final
@@ -21,12 +22,15 @@ from coordinator.overview import day
 from coordinator.registry import ModelRegistry
 from coordinator.transparency_log import outbox, places
 from crypto.errors import MalformedMessage, PeerError, SignatureInvalid, UntrustedKey
-from crypto.identifiers import ModelVersion, ParticipantId, Role
+from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
+from models.hosting.storage.database import Database
 from models.wire.consent import Purpose
 from models.wire.log_entry import EntryKind
 from models.wire.model_approval import ModelApproval
 from models.wire.permission import Action, Permission, Subject
 from models.wire.signed_change import SignedChange
+
+_log: Final = logging.getLogger("yurong.permissions")
 
 USUAL_PURPOSES: Final = (Purpose.PRE_QUALIFICATION, Purpose.APPLICATION, Purpose.MONITORING)
 """What banks may ask for scores for when a model is approved, unless the operator says otherwise."""
@@ -106,6 +110,27 @@ def submit(home: BureauHome, data: bytes) -> str:
     with closing(open_database(home)) as database, database.begin() as connection:
         outbox.put(connection, kind, data)
     return what
+
+
+def took_part(home: BureauHome, database: Database, run: RunId, documents: Iterable[bytes]) -> None:
+    """Put the words of departments that they take part in a run into the log, in one transaction.
+
+    What is not signed by the department that it names, or is of something else, is left out: it would have no effect.
+    """
+    genuine = [document for document in documents if _says_of(home, run, document)]
+    with database.begin() as connection:
+        for document in genuine:
+            outbox.put(connection, EntryKind.PERMISSION, document)
+
+
+def _says_of(home: BureauHome, run: RunId, document: bytes) -> bool:
+    try:
+        _require_departments_word(home, document)
+    except PeerError as fault:
+        _log.warning("a department's word that it takes part is left out", extra={"error": fault})
+        return False
+    subject = Permission.claimed(document).subject
+    return (subject.action, subject.run) == (Action.TAKE_PART, run)
 
 
 def permission_rows(home: BureauHome, *, history: bool = False) -> list[dict[str, Any]]:

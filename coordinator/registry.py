@@ -101,7 +101,7 @@ class ModelRegistry:
     def approve(self, version: ModelVersion, *, by: str = "operator", also: Also = _nothing) -> None:
         """Open a model for scores; raises `PeerError` for an unknown one, `ProtocolStateError` for a retired one.
 
-        `also`: what else is written in the transaction that opens it.
+        One that is open stays so. `also`: what else is written in the same transaction, whichever it was.
         """
         changed = {"state": ModelState.APPROVED, "approved_at": self._now(), "approved_by": by}
         with self._database.begin() as connection:
@@ -110,7 +110,7 @@ class ModelRegistry:
                 raise ProtocolStateError("a retired model is not opened again", advice="Train another one.")
             if state is ModelState.PROPOSED:
                 connection.execute(update(models).where(models.c.model_version == version), changed)
-                also(connection)
+            also(connection)
 
     def retire(self, version: ModelVersion, *, also: Also = _nothing) -> None:
         """Close a model for scores, for good; raises `PeerError` for an unknown one. `also`: as of `approve`."""

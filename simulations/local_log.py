@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from coordinator.database import open_database
 from coordinator.home import BureauHome
@@ -120,6 +120,12 @@ class LocalLog:
             path = self._log.reader(placed.size).inclusion(placed.index)
             self._placed[entry] = Proven(index=placed.index, size=placed.size, note=placed.note, path=path)
         return self._placed[entry]
+
+    def shown(self, document: bytes, tag: bytes) -> dict[str, Any]:
+        """What a `RelayedRequest` says of the log to a department that has seen nothing of it."""
+        proven = self.place_now(document, tag)
+        extension = self.extension(0, proven.size, proven.note)
+        return {"extension": extension, "index": proven.index, "inclusion": b"".join(proven.path)}
 
     async def place(self, document: bytes, tag: bytes, members: Collection[ParticipantId]) -> Proven:  # noqa: ARG002
         """The same, for a gateway that waits."""

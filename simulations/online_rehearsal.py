@@ -155,12 +155,5 @@ class OnlineRehearsal:
         statement = SignedStatement.read(request.document).claimed
         place = statement.departments(self.drawn.departments).index(department)
         path = tree_of_boxes(request.boxes).paths[place]
-        proven = self.log.place_now(request.document, statement.use_tag)
-        return RelayedRequest(
-            document=request.document,
-            box=request.boxes[place],
-            path=path,
-            extension=self.log.extension(0, proven.size, proven.note),
-            index=proven.index,
-            inclusion=b"".join(proven.path),
-        )
+        shown = self.log.shown(request.document, statement.use_tag)
+        return RelayedRequest(document=request.document, box=request.boxes[place], path=path, **shown)

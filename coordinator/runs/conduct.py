@@ -101,7 +101,9 @@ class Conductor:
                 watch=lambda names, lost: self.watch({"pending": list(names), "lost": dict(lost)}),
                 approval_seconds=self.settings.approval_seconds,
             )
-            known = gather(federation, patience)
+            gathered = gather(federation, patience)
+            files.write_permissions(gathered.permissions)
+            known = gathered.introduction
             files.write("introduction", known.encode())
         return known
 

@@ -37,7 +37,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -49,7 +49,7 @@ from coordinator.runs.model_cards import model_card, titles_of
 from coordinator.runs.run_directory import AS_USUAL, ConductSettings, RunDirectory
 from coordinator.runs.run_records import RunRecord, RunRecords, RunState
 from crypto.errors import YurongError
-from crypto.identifiers import ModelVersion, ParticipantId
+from crypto.identifiers import ModelVersion, ParticipantId, RunId
 from models.hosting.clock import Clock, SystemClock
 from models.hosting.errors import DatabaseUnusable
 from models.wire.app_bundle import release
@@ -99,10 +99,19 @@ class Models(Protocol):
         ...
 
 
+TakePart = Callable[[RunId, Sequence[bytes]], None]
+"""Has the log say which departments take part in a run."""
+
+
+def unlogged(_run: RunId, _permissions: Sequence[bytes]) -> None:
+    """There is no log."""
+
+
 class RunKeeper:
     """Keeps the runs of one bureau going. One process at a time does; it may be killed at any moment.
 
     `settings` are those of every run that it starts; `restarts`: how often a run is started again without progress.
+    `take_part` is given what departments have signed for the log.
     """
 
     def __init__(
@@ -114,9 +123,11 @@ class RunKeeper:
         bureau: Path,
         settings: ConductSettings = AS_USUAL,
         restarts: int = MAXIMUM_RESTARTS,
+        take_part: TakePart = unlogged,
         clock: Clock | None = None,
     ) -> None:
         self._records = records
+        self._take_part = take_part
         self._starter = starter
         self._models = models
         self._bureau = bureau
@@ -187,7 +198,15 @@ class RunKeeper:
         self._silent_since[record.run_id] = self._clock.now()
         self._records.change(record, state=RunState.RUNNING, rounds=rounds, flower_run=flower_run)
 
+    def _log(self, record: RunRecord) -> None:
+        """Have the log say who takes part: before anything else becomes of the run, and again rather than never."""
+        files = self._files(record)
+        if permissions := files.permissions():
+            self._take_part(record.run_id, permissions)
+            files.permissions_logged()
+
     def _watch(self, record: RunRecord) -> None:
+        self._log(record)
         files = self._files(record)
         if files.result() is not None:
             self._records.change(record, state=RunState.RECORDING)
@@ -236,6 +255,7 @@ class RunKeeper:
 
     def _record(self, record: RunRecord) -> None:
         """Propose the model that came of a run. One of which no model can be made has failed, and holds up nothing."""
+        self._log(record)
         files = self._files(record)
         result, introduction = files.result(), files.introduction()
         if result is None or introduction is None:

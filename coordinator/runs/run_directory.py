@@ -22,7 +22,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,6 +62,7 @@ class ConductSettings:
 
 
 AS_USUAL: Final = ConductSettings()
+_PERMISSIONS: Final = "permissions"
 
 
 def run_directory(bureau: Path, run: str) -> Path:
@@ -113,6 +114,19 @@ class RunDirectory:
         """Everybody's documents, if the run has come so far."""
         data = self.read("introduction")
         return None if data is None else MeetRequest.decode(data)
+
+    def write_permissions(self, documents: Iterable[bytes]) -> None:
+        """Keep what departments say for the log, until it is on its way there."""
+        self.write_json(_PERMISSIONS, {"documents": [document.hex() for document in documents]})
+
+    def permissions(self) -> list[bytes]:
+        """What departments say for the log and is not on its way there yet."""
+        kept = self._json(_PERMISSIONS)
+        return [] if kept is None else [bytes.fromhex(document) for document in kept["documents"]]
+
+    def permissions_logged(self) -> None:
+        """It is on its way."""
+        self.remove(_PERMISSIONS)
 
     def result(self) -> dict[str, Any] | None:
         """What came of the run, if it has come to its end."""

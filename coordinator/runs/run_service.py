@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,6 +12,7 @@ from coordinator.flower.node_list import NodeList
 from coordinator.flower.refused_nodes import RefusedNodes
 from coordinator.flower.superlink import SuperLink
 from coordinator.home import BureauHome
+from coordinator.permissions import took_part
 from coordinator.registry import ModelRegistry
 from coordinator.runs.keeper import RunKeeper
 from coordinator.runs.run_directory import ConductSettings
@@ -66,6 +68,7 @@ class RunService:
                 bureau=self._home.directory.resolve(),
                 settings=self._conduct,
                 restarts=self._restarts,
+                take_part=partial(took_part, self._home, self._database),
                 clock=self._home.clock,
             )
             keeper.serve(self._stop, poll_seconds=POLL_SECONDS)

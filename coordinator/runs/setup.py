@@ -49,8 +49,16 @@ class Patience:
     approval_seconds: float = 0.0
 
 
-def gather(federation: Federation, patience: Patience) -> MeetRequest:
-    """Propose the plan to everybody, wait until all have approved it, and collect their documents.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Everybody's documents, and the departments' words for the log that they take part."""
+
+    introduction: MeetRequest
+    permissions: tuple[bytes, ...]
+
+
+def gather(federation: Federation, patience: Patience) -> Gathered:
+    """Propose the plan to everybody, wait until all have approved it, and collect what they say.
 
     Raises `ParticipantRefused` as soon as one wants no part in it, and `ApprovalsMissing`.
     """
@@ -62,12 +70,13 @@ def gather(federation: Federation, patience: Patience) -> MeetRequest:
         raise PeerError(
             "the banks do not have the same features of their own", advice="banks that train together agree on them"
         )
-    return MeetRequest(
+    introduction = MeetRequest(
         run_id=plan.run_id,
         documents=post({name: reply.document for name, reply in replies.items()}),
         lattice_keys=post({bank: replies[bank].lattice_key for bank in plan.bank_ids}),
         bank_features=features.pop(),
     )
+    return Gathered(introduction, tuple(replies[name].permission for name in plan.department_ids))
 
 
 def _approved(

@@ -28,6 +28,7 @@ from crypto.identifiers import ModelVersion, ParticipantId
 from crypto.identity import ParticipantDocument
 from crypto.paillier import PaillierPublicKey
 from crypto.transparency.receipt import Receipt
+from models.wire.log_view import LogExtension
 from models.wire.online import (
     DepartmentAnswer,
     Offer,
@@ -118,15 +119,17 @@ class Relay:
     boxes: Mapping[ParticipantId, tuple[bytes, bytes]]
     """What is sealed to each department, and its path to what the bank signed."""
 
-    def messages(self, proven: Proven, log: ShownLog) -> dict[ParticipantId, bytes]:
-        """What each department gets: the request, its box, and the log up to the request."""
+    def messages(
+        self, proven: Proven, extension_for: Callable[[ParticipantId, Proven], LogExtension]
+    ) -> dict[ParticipantId, bytes]:
+        """What each department gets: the request, its box, and what it has not seen of the log up to the request."""
         inclusion = b"".join(proven.path)
         return {
             name: RelayedRequest(
                 document=self.document,
                 box=box,
                 path=path,
-                extension=log.extension_for(name, proven),
+                extension=extension_for(name, proven),
                 index=proven.index,
                 inclusion=inclusion,
             ).encode()
@@ -254,7 +257,9 @@ class ScoreGateway:
         """Relay a request and add up the answers; raises a `YurongError` if any step is refused."""
         relay = self.desk.prepare(request)
         proven = self._log.place_now(relay.document, relay.use_tag)
-        return self.desk.combine(relay, proven, self._log, self._carrier.relay(relay.messages(proven, self._log)))
+        return self.desk.combine(
+            relay, proven, self._log, self._carrier.relay(relay.messages(proven, self._log.extension_for))
+        )
 
 
 class AsyncScoreGateway:
@@ -293,7 +298,7 @@ class AsyncScoreGateway:
         self, relay: Relay, proven: Proven, under_way: UnderWay | None = None
     ) -> Mapping[ParticipantId, bytes]:
         """All answers to a request that is in the log. `under_way`: see `AsyncDepartmentPost`."""
-        return await self._carrier.relay(relay.messages(proven, self.log), under_way)
+        return await self._carrier.relay(relay.messages(proven, self.log.extension_for), under_way)
 
     def combine(self, relay: Relay, proven: Proven, answers: Mapping[ParticipantId, bytes]) -> ScoreAnswer:
         """The product of all answers; raises `BadAnswer` if one is none."""

@@ -28,6 +28,7 @@ from typing import ClassVar, Final
 from crypto.documents import JsonObject
 from crypto.errors import MalformedMessage
 from crypto.identifiers import ModelVersion, ParticipantId, RunId, parse_participant_id
+from crypto.identity import Identity
 from crypto.labels import Label
 from models.wire.consent import Purpose
 from models.wire.document_fields import (
@@ -90,6 +91,12 @@ _NAMES: Final = {
 def signing_with(passkey_tag: bytes, registrar: ParticipantId) -> Subject:
     """What a registrar says of a passkey that it has bound. passkey_tag: 16 bytes."""
     return Subject(action=Action.SIGN, grantor=registrar, grantee=ParticipantId(passkey_tag.hex()))
+
+
+def takes_part(participant: ParticipantId, run: RunId, identity: Identity, *, at: int) -> bytes:
+    """The signed word of a department that it takes part in a run. at: seconds since 1970."""
+    subject = Subject(action=Action.TAKE_PART, grantor=participant, grantee=participant, run=run)
+    return Permission(subject=subject, granted=True, at=at).sign(identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

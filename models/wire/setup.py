@@ -38,10 +38,11 @@ class JoinRequest(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinReply(WireMessage):
-    """A participant accepts and says who it is."""
+    """A participant accepts and says who it is. permission: a department's word for the log that it takes part."""
 
     MAXIMUM_BYTES: ClassVar[int] = 1 << 24
     document: Blob
+    permission: Blob  # empty from a bank
     lattice_key: Blob  # empty from a department
     bank_features: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...]  # empty from a department
 

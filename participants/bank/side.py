@@ -74,6 +74,7 @@ class BankSide:
         self._run.begin(plan)
         return JoinReply(
             document=self._run.home.document(),
+            permission=b"",
             lattice_key=self._keys.public_lattice_keys().encode(),
             bank_features=self._feature_names(),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -14,8 +14,10 @@ from models.hosting.https.server import serve
 from models.hosting.operation.expiry import CertificateExpiry
 from models.hosting.operation.metrics import HttpMeters, Metered
 from models.hosting.operation.process import NodeProcess
+from models.log.names import origin_of
 from participants.department.database import open_database
 from participants.department.evidence import Evidence
+from participants.department.log.status import is_usable
 from participants.department.log_service import LogService
 from participants.department.meters import ScorerMeters
 from participants.department.obfuscation import PoolSettings
@@ -39,10 +41,11 @@ def serve_department(home: Home, settings: DepartmentSettings) -> None:
     bureau = parse_participant_id(settings.bureau)
     home.pins.document(bureau)
     store = open_records(home)
-    checks = {
+    checks: dict[str, Callable[[], bool]] = {
         "database": database.is_current,
         "bureau-pinned": lambda: bureau in home.pins.names(),
         "data": lambda: not store.is_empty,
+        "log": partial(is_usable, database, origin_of(bureau)),
     }
     pools = PoolSettings(
         capacity=settings.obfuscator_capacity,

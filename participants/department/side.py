@@ -9,7 +9,8 @@ from crypto.lattice.workers import LatticeWorkers
 from models.wire.binning import BinRequest
 from models.wire.codec import WireMessage
 from models.wire.outcome import ActivateRequest, FinishRequest
-from models.wire.plan import RunPlan
+from models.wire.permission import takes_part
+from models.wire.plan import RunPlan, attempt_of
 from models.wire.scoring import PartialsRequest
 from models.wire.setup import BlindedRequest, CohortRequest, JoinReply, JoinRequest, MeetReply, MeetRequest
 from models.wire.training import DirectionRequest, GradientRequest
@@ -59,7 +60,13 @@ class DepartmentSide:
 
     def _join(self, plan: RunPlan) -> JoinReply:
         self._run.begin(plan)
-        return JoinReply(document=self._run.home.document(), lattice_key=b"", bank_features=())
+        home, run_id = self._run.home, attempt_of(plan.run_id)[0]
+        return JoinReply(
+            document=home.document(),
+            permission=takes_part(home.participant_id, run_id, home.identity(), at=int(home.clock.now())),
+            lattice_key=b"",
+            bank_features=(),
+        )
 
     @cached_property
     def _aligner(self) -> DepartmentAligner:

@@ -83,16 +83,9 @@ def forged_requests(
         use_tag=questions[min(asked)][1],
     )
     document = statement.sign(identity)
-    proven = log.place_now(document, statement.use_tag)
+    shown = log.shown(document, statement.use_tag)
     return {
-        name: RelayedRequest(
-            document=document,
-            box=box,
-            path=path,
-            extension=log.extension(0, proven.size, proven.note),
-            index=proven.index,
-            inclusion=b"".join(proven.path),
-        )
+        name: RelayedRequest(document=document, box=box, path=path, **shown)
         for (name, box), path in zip(boxes.items(), tree.paths, strict=True)
     }
 

@@ -126,12 +126,13 @@ def log(
     leaves: Annotated[
         int, typer.Option(min=1, max=1_000_000_000, help="of the log that proofs are read from")
     ] = 10_000_000,
+    departments: Annotated[int, typer.Option(min=3, max=100, help="how many witness and answer")] = 26,
     as_json: AsJson = False,
 ) -> None:
-    """The transparency log: proofs of inclusion in a large one, and what it needs of a disk."""
+    """The log: appends with a quorum, what proof and consent cost a score, proofs in a large log, its disk."""
     from simulations.benchmarks.log import measure_log
 
-    show(measure_log(leaves), as_json=as_json)
+    show(measure_log(leaves, departments), as_json=as_json)
 
 
 def show(figures: Mapping[str, Any], *, as_json: bool) -> None:

@@ -228,7 +228,7 @@ def test_answers_that_a_department_mixes_up_reach_nobody(
             for bank, request in requests.items():
                 await bureau.gateway.score(request)
                 relay = bureau.gateway.desk.prepare(request)
-                messages = relay.messages(await bureau.gateway.place(relay), rehearsal.log)
+                messages = relay.messages(await bureau.gateway.place(relay), rehearsal.log.extension_for)
                 kept[bank] = online.scorers[bureau.departments[0]].handle(messages[bureau.departments[0]])
             faults = bureau.network.faults[bureau.departments[0]]
             for bank, swapped in ((one, kept[other]), (other, kept[one])):

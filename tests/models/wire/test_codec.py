@@ -7,6 +7,7 @@ import pkgutil
 import types
 import typing
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -47,9 +48,12 @@ def values(annotation: Any, meta: msgspec.Meta | None = None) -> st.SearchStrate
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is tuple and arguments[-1] is Ellipsis:
-        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+        longest_list = min(3, (meta.max_length if meta else None) or 3)
+        return st.lists(values(arguments[0]), max_size=longest_list).map(tuple)
     if origin is tuple:
         return st.tuples(*(values(one) for one in arguments))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return st.sampled_from(list(annotation))
     if is_dataclass(annotation) and isinstance(annotation, type):
         return messages(annotation)
     bounds = meta or msgspec.Meta()

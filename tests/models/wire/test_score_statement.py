@@ -11,6 +11,7 @@ from crypto.errors import MalformedMessage, PeerError, SignatureInvalid, YurongE
 from crypto.identifiers import ModelVersion, ParticipantId, RequestId
 from crypto.identity import Identity
 from crypto.labels import Label
+from models.wire.consent import Computation, Purpose
 from models.wire.score_statement import ScoreStatement, SignedStatement, bits_of, box_context, tree_of_boxes
 
 BANK = Identity.generate()
@@ -24,17 +25,25 @@ STATEMENT = ScoreStatement(
     bits=0b10110,
     serials=(1, 3, 1),
     boxes=tree_of_boxes([b"1", b"2", b"3"]).root,
+    purpose=Purpose.MONITORING,
+    computation=Computation.SCORE_WITH_REASONS,
+    use_tag=b"t" * 16,
+    follows=b"f" * 32,
 )
 FIELDS: dict[str, Any] = {
     "bank": "bank",
     "bank_serial": 2,
     "boxes": STATEMENT.boxes.hex(),
+    "computation": "score-with-reasons",
     "departments": "16",
     "expires_at": 1_800_000_000,
+    "follows": (b"f" * 32).hex(),
     "key_fingerprint": (b"k" * 32).hex(),
     "model_version": "0b" * 16,
+    "purpose": "monitoring",
     "request_id": "0a" * 16,
     "serials": [1, 3, 1],
+    "use_tag": (b"t" * 16).hex(),
 }
 MODEL = tuple(ParticipantId(name) for name in ("air", "court", "fire", "land", "tax", "water"))
 
@@ -52,6 +61,12 @@ def test_a_statement_is_this_document_and_comes_back_from_it() -> None:
         {"bank": 1},
         {"boxes": "00"},
         {"boxes": "0B" * 32},
+        {"computation": "scores"},
+        {"purpose": "training"},
+        {"purpose": None},
+        {"use_tag": "00"},
+        {"follows": "00"},
+        {"follows": None},
         {"bank_serial": 0},
         {"bank_serial": True},
         {"departments": ["court", "tax", "water"]},
