@@ -50,7 +50,10 @@ FOLLOWS_SECONDS: Final = 86_400
 Without an end to it a bank would have a new answer under one use whenever it liked.
 """
 
-_USED: Final = Prepared("SELECT request_id FROM data_uses WHERE tag = :tag LIMIT 1")
+MAXIMUM_ANSWERS_OF_A_USE: Final = 8
+"""So often a department answers what is made anew under one use: a bank makes four requests for a score, at most."""
+
+_USED: Final = Prepared("SELECT request_id FROM data_uses WHERE tag = :tag")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -136,9 +139,11 @@ def require_use(connection: Connection, claimed: Claimed, kept: KeptConsent, now
         _refuse(problems.USE_TAKEN, "another request took this use of the consent first")
     if first.digest != claimed.digest and now - first.seen_at > FOLLOWS_SECONDS:
         _refuse(problems.USE_TAKEN, "a request is in the place of one that was made too long ago")
-    taken_by = _USED.run(connection, tag=statement.use_tag).fetchone()
-    if taken_by is not None and taken_by[0] != statement.request_id:
+    answered = [row[0] for row in _USED.run(connection, tag=statement.use_tag).fetchall()]
+    if any(request_id != statement.request_id for request_id in answered):
         _refuse(problems.USE_TAKEN, "another request was answered under this use of the consent")
+    if len(answered) >= MAXIMUM_ANSWERS_OF_A_USE:
+        _refuse(problems.USE_TAKEN, "a request was made anew too often under one use of the consent")
     before = [use.seen_at for use in _other_uses(connection, kept, number) if use.position < first.position]
     try:
         require_use_left(kept.consent, before, now)
