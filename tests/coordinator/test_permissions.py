@@ -20,22 +20,23 @@ RUN, NOW = RunId("a-run"), 1_800_000_000
 
 class Desk:
     def __init__(self, directory: Path) -> None:
-        self.bureau = self._found(BureauHome, directory, "bureau", Role.BUREAU)
-        self.tax = self._found(Home, directory, "tax", Role.DEPARTMENT)
-        self.bank = self._found(Home, directory, "bank", Role.BANK)
+        name = ParticipantId("bureau")
+        self.bureau = BureauHome.create(directory / name, participant_id=name, role=Role.BUREAU, title=name)
+        self.tax = self._found(directory, "tax", Role.DEPARTMENT)
+        self.bank = self._found(directory, "bank", Role.BANK)
         for home in (self.tax, self.bank):
             self.bureau.pins.pin(home.hand_over(), fingerprint=home.identity().public.fingerprint())
         self.database = open_database(self.bureau)
 
     @staticmethod
-    def _found(kind: type, directory: Path, name: str, role: Role) -> BureauHome | Home:
-        return kind.create(directory / name, participant_id=ParticipantId(name), role=role, title=name)
+    def _found(directory: Path, name: str, role: Role) -> Home:
+        return Home.create(directory / name, participant_id=ParticipantId(name), role=role, title=name)
 
     def logged(self, *documents: bytes) -> list[Permission]:
         """What waits for the log after the bureau was given these for the run."""
         took_part(self.bureau, self.database, RUN, documents)
         with self.database.reading() as connection:
-            return [Permission.claimed(one.document) for one in outbox.waiting(connection)]
+            return [Permission.claimed(one.document or b"") for one in outbox.waiting(connection)]
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Wire messages of online scoring: one form each, and few bytes."""
 
+from typing import Any
+
 import pytest
 
 from crypto.errors import MalformedMessage
@@ -75,7 +77,7 @@ def test_a_score_among_26_departments_and_its_proofs_bring_less_than_90_kilobyte
         computation=Computation.SCORE,
         use_tag=bytes(16),
     )
-    proof = {"extension": extension, "index": 10_000_001, "inclusion": bytes(24 * 32)}
+    proof: dict[str, Any] = {"extension": extension, "index": 10_000_001, "inclusion": bytes(24 * 32)}
     document, ciphertext = statement.sign(Identity.generate()), bytes(768)
     messages: list[WireMessage] = [
         OfferRequest(model_version="0b" * 16),
