@@ -42,7 +42,7 @@ from participants.department.database import open_database
 from participants.department.errors import AnswersForgotten
 from participants.department.partial_rows import read_rows, write_rows
 from participants.department.points_lost import PointsLost, words_of
-from participants.department.settings import smallest_set
+from participants.department.settings import require_scores_of_many, smallest_set
 from participants.home import Home
 from participants.model_store import ModelStore
 from participants.runs.run import Run
@@ -209,7 +209,11 @@ class PartialsGiver:
         self._workers = workers
 
     def give(self, request: PartialsRequest) -> PartialsReply:
-        """Verify the list, look the partials up, mask and encrypt them."""
+        """Verify the list, look the partials up, mask and encrypt them.
+
+        Raises `ProtectionUnavailable` unless this department's settings let lists be scored.
+        """
+        require_scores_of_many(self._run.home.directory)
         bank = ParticipantId(request.bank)
         turn = batch_turn(request.run_id, request.batch, request.departments, bank)
         self._run.check_turn(turn)

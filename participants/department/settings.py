@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from crypto.errors import ProtectionUnavailable
 from models.hosting.operation.settings import CONFIG_FILE, Count, Seconds
 from models.wire.plan import MINIMUM_DEPARTMENTS
 from models.wire.score_statement import MAXIMUM_DEPARTMENTS
@@ -48,6 +49,12 @@ class DepartmentSettings(ParticipantSettings):
         "0: more than half of all that are pinned here, this one among them.",
     )
 
+    scores_of_many: bool = Field(
+        False,
+        description="Whether a bank's whole list is scored within a run of training, where nobody on it is asked for "
+        "consent.",
+    )
+
     @field_validator("obfuscator_low")
     @classmethod
     def _within_the_capacity(cls, low: int, others: ValidationInfo) -> int:
@@ -55,6 +62,15 @@ class DepartmentSettings(ParticipantSettings):
         if low > capacity:
             raise ValueError(f"{low} is above obfuscator_capacity, which is {capacity}")
         return low
+
+
+def require_scores_of_many(home: Path) -> None:
+    """Raise `ProtectionUnavailable` unless the node's settings let lists be scored; a home without any lets them."""
+    if (home / CONFIG_FILE).exists() and not DepartmentSettings.read(home).scores_of_many:
+        raise ProtectionUnavailable(
+            "this department scores no lists: nobody on them is asked for consent",
+            advice="Ask for each enterprise under its consent, or agree on `scores_of_many` with the department.",
+        )
 
 
 def smallest_set(home: Path) -> int:

@@ -9,7 +9,7 @@ from crypto.identifiers import ParticipantId
 from models.hosting.errors import SettingsRefused
 from models.hosting.operation.settings import CONFIG_FILE
 from participants.department.scorer import Scorer
-from participants.department.settings import DepartmentSettings, smallest_set
+from participants.department.settings import DepartmentSettings, require_scores_of_many, smallest_set
 from participants.home import Home
 from simulations.local_log import EVIDENCE
 from simulations.online import OnlineFederation
@@ -35,6 +35,15 @@ def test_a_batch_is_held_to_what_the_home_says_and_to_three_without(tmp_path: Pa
     assert smallest_set(tmp_path) == 3
     (tmp_path / CONFIG_FILE).write_text("minimum_departments = 5\n")
     assert smallest_set(tmp_path) == 5
+
+
+def test_a_node_scores_no_lists_unless_its_operator_says_so(tmp_path: Path) -> None:
+    require_scores_of_many(tmp_path)  # a home without settings is a simulation's
+    (tmp_path / CONFIG_FILE).write_text("minimum_departments = 3\n")
+    with pytest.raises(ProtectionUnavailable, match="scores no lists"):
+        require_scores_of_many(tmp_path)
+    (tmp_path / CONFIG_FILE).write_text("scores_of_many = true\n")
+    require_scores_of_many(tmp_path)
 
 
 @pytest.mark.parametrize(("minimum", "answered"), [(0, True), (3, True), (4, False)])
