@@ -17,7 +17,8 @@ from participants.bank.explanation import Origin
 from participants.bank.portfolio import score_portfolio
 from participants.bank.score_request import Score
 from participants.home import Home
-from simulations.online_nodes import BUREAU, OnlineNodes
+from simulations.founding import BUREAU
+from simulations.online_nodes import OnlineNodes
 
 
 class Rows:

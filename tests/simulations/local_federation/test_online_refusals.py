@@ -21,9 +21,13 @@ from models.hosting.https.door import SCORES
 from models.hosting.https.peer import MEDIA_TYPE
 from models.hosting.https.signatures import RequestSigner
 from models.hosting.https.tls import client_context
+from models.wire.consent import Purpose
 from models.wire.online import Offer, OfferRequest, ScoreRequest
-from models.wire.score_statement import SignedStatement, box_context, tree_of_boxes
+from models.wire.score_statement import Question, SignedStatement, box_context, tree_of_boxes
+from participants.bank.consents import ConsentBook
+from participants.bank.database import open_database
 from participants.bank.score_request import OpenRequest, ScoreClient
+from participants.bank.settings import relying_party_of
 from participants.home import Home
 from simulations.local_federation.founding import BUREAU
 from simulations.local_federation.online import OnlineProcesses
@@ -108,7 +112,10 @@ def asked(online: OnlineProcesses, home: Home) -> OpenRequest:
     serials = tuple(online.founded.home(name).serial for name in online.departments)
     offer = Offer(departments=online.departments, serials=serials, missing=())
     client = ScoreClient(home, online.founded.drawn.version, clock=home.clock)
-    return client.request(online.enterprise(online.unused(1)[0]), offer)
+    enterprise_id, request_id = online.enterprise(online.unused(1)[0]), RequestId(secrets.token_hex(16))
+    consents = ConsentBook(home, open_database(home), relying_party_of(home))
+    use = consents.use(enterprise_id, Purpose.APPLICATION, request_id, now=home.clock.now())
+    return client.request(use, offer, request_id)
 
 
 def altered(request: OpenRequest, home: Home, *, boxes: tuple[bytes, ...] | None = None, **fields: Any) -> bytes:
@@ -175,13 +182,14 @@ def test_an_id_with_a_wrong_check_digit_is_refused_by_the_departments(
     request = asked(online, banks[0])
     right = request.enterprise_id
     wrong = EnterpriseId(right[:-1] + ("0" if right[-1] != "0" else "1"))
+    question = Question(enterprise_id=wrong, consent=secrets.token_bytes(32), use=0).encode()
     boxes = []
     for name in online.departments:
         context = box_context(
             RequestId(request.statement.request_id), banks[0].participant_id, online.founded.drawn.version, name
         )
         identity = banks[0].pins.document(name).identity
-        boxes.append(seal(identity, wrong.encode(), label=Label.SEALED_REQUEST, context=context))
+        boxes.append(seal(identity, question, label=Label.SEALED_REQUEST, context=context))
     body = altered(request, banks[0], boxes=tuple(boxes))
     assert caller.send("/v1/scores", body) == "invalid-enterprise-id"
 
