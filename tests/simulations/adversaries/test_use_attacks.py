@@ -21,7 +21,7 @@ from models.consent.uses import MONTH_SECONDS
 from models.hosting.https.problems import problem_of
 from models.wire.consent import Purpose
 from models.wire.consent_change import What
-from models.wire.log_entry import EntryKind
+from models.wire.log_entry import EntryKind, LogEntry
 from models.wire.online import RelayedRequest
 from participants.department import scorer as scorer_module
 from participants.department.consents import checks
@@ -221,3 +221,17 @@ def test_a_bank_has_no_new_answers_for_as_long_as_it_likes_by_saying_that_they_f
     assert bench.outcomes(asked) == {"use-taken"}
     monkeypatch.setattr(checks, "FOLLOWS_SECONDS", 10**9)
     assert bench.sum_of_answers(asked) == bench.expected(0)
+
+
+def test_a_bureau_that_logs_something_else_under_a_use_s_tag_first_has_it_taken_and_opens_nothing_by_it(
+    bench: AskingBench,
+) -> None:
+    """It learns the tag with the request. It could as well not relay it; but this stands in the log, for all to see."""
+    bundle = bench.given(0)
+    asked = bench.ask(the_use(bundle, 0))
+    junk = LogEntry(kind=EntryKind.REQUEST, digest=b"j" * 32, tag=asked.statement.use_tag)
+    place = bench.own.log.force(Logged(junk))
+    assert bench.outcomes(asked) == {"use-taken"}
+    assert bench.own.log.entries(EntryKind.REQUEST)[-2:] == [junk, asked.statement.entry(asked.request.document)]
+    assert place < bench.own.log.size - 1
+    assert bench.outcomes(bench.ask(the_use(bundle, 1))) == {ANSWERED}
