@@ -1,7 +1,7 @@
 """Founding a federation of separate nodes: the commands that their operators type, one after the other.
 
-Every node is initialised, every operator reads its fingerprint out, everybody pins everybody, the bureau makes its log,
-and each imports its file.
+Every node is initialised, every operator reads its fingerprint out, everybody pins everybody, the bureau makes its log
+and permits one department to register passkeys, and each imports its file.
 """
 
 from __future__ import annotations
@@ -88,7 +88,13 @@ def found_nodes(data: FederationData, nodes: Mapping[ParticipantId, Node], direc
         told = list(hands.map(lambda node: _initialise(node, members.get(node.name), files), nodes.values()))
         _pin_one_another(dict(zip(nodes.values(), told, strict=True)), directory, hands)
         nodes[BUREAU].operator.type("log", "create")
+        nodes[BUREAU].operator.type("permit", registrar_of(data), "--register-passkeys")
         list(hands.map(lambda name: _import(nodes[name], files[name]), sorted(files)))
+
+
+def registrar_of(data: FederationData) -> ParticipantId:
+    """The department that says whose passkey is whose."""
+    return data.departments[0].participant_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ def run_command(arguments: Sequence[str], *, home: Path, say: Say, seconds: floa
     environment = {
         **os.environ,
         **ENVIRONMENT,
+        "COLUMNS": str(shutil.get_terminal_size().columns),  # what is printed is shown where this process runs
         "YURONG_HOME": str(home),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")])),
     }
