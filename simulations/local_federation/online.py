@@ -122,11 +122,20 @@ def online_processes(
     departments: int = 4,
     banks: int = 2,
     enterprises: int = 1000,
+    consenting: int | None = None,
     settings: Mapping[Role, Settings] | None = None,
 ) -> Iterator[OnlineProcesses]:
-    """Found the nodes below `directory`, start them, and wait until all departments are up."""
+    """Found the nodes below `directory`, start them, and wait until all departments are up.
+
+    consenting: so many enterprises, the first ones, have consented; all, if None.
+    """
     founded = found_drawn_nodes(
-        directory / "homes", departments=departments, banks=banks, enterprises=enterprises, settings=settings
+        directory / "homes",
+        departments=departments,
+        banks=banks,
+        enterprises=enterprises,
+        consenting=consenting,
+        settings=settings,
     )
     with serving(founded.nodes, directory) as running:
         processes = OnlineProcesses(founded, running)

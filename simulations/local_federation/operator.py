@@ -68,6 +68,7 @@ def run_command(arguments: Sequence[str], *, home: Path, say: Say, seconds: floa
         env=environment,
     )
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        # A row that failed stands in what was printed: there is no error beside it.
+        lines = [line for line in (done.stderr.strip() or done.stdout).splitlines() if line.strip()]
         raise CommandFailed(shlex.join(["yurong", *arguments]), done.returncode, lines[-1] if lines else "")
     return done.stdout

@@ -16,6 +16,9 @@ from simulations.local_federation.founding import found_nodes, lay_out
 from simulations.local_federation.online import OnlineProcesses, online_processes
 from simulations.small_federation import SmallFederation
 
+CONSENTING = 400
+"""So many enterprises the tests of a package ask about at most, each of them once. Each costs the founding a while."""
+
 Running = Callable[[Path], AbstractContextManager[LocalFederation]]
 
 
@@ -47,5 +50,6 @@ def online(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlineProcesses
         Role.BUREAU: {"answer_seconds": 5.0, "scores_at_once": 4},
         Role.DEPARTMENT: {"obfuscator_capacity": 100, "obfuscator_low": 32},
     }
-    with online_processes(tmp_path_factory.mktemp("online"), settings=settings) as processes:
+    directory = tmp_path_factory.mktemp("online")
+    with online_processes(directory, consenting=CONSENTING, settings=settings) as processes:
         yield processes

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from crypto.identifiers import ModelVersion, ParticipantId, Role, RunId
+from crypto.identifiers import EnterpriseId, ModelVersion, ParticipantId, Role, RunId
 from participants.model_store import ModelStore
 from simulations.federation_data import FederationData
+from simulations.local_federation.consenting import enterprises_of, have_consented
 from simulations.local_federation.federation import LocalFederation, readiness
-from simulations.local_federation.founding import BUREAU
+from simulations.local_federation.founding import BUREAU, registrar_of
 from simulations.local_federation.operator import YURONG
 from simulations.local_federation.processes import command_of, descendants
 from simulations.local_federation.waiting import until
@@ -72,6 +73,11 @@ def trained(
     assert federation.supervisor.marked() == []
 
 
+def asked_about(data: FederationData) -> list[EnterpriseId]:
+    """Two enterprises in the first bank's book."""
+    return [EnterpriseId(name) for name in data.banks[0].table["enterprise_id"].head(2).to_list()]
+
+
 def waits_for(federation: LocalFederation, run: RunId, count: int) -> set[str]:
     """Whom the bureau says that a run waits for, as soon as it is so many."""
     until(
@@ -94,7 +100,7 @@ def test_an_error_within_a_participant_costs_an_attempt_and_not_the_run(trained:
 
 
 def test_everybody_has_its_part_of_the_model_and_a_bank_asks_for_scores_by_it(
-    trained: Trained, small_data: FederationData
+    trained: Trained, small_data: FederationData, tmp_path: Path
 ) -> None:
     federation = trained.federation
     for name in (*federation.named(Role.DEPARTMENT), *federation.named(Role.BANK)):
@@ -102,8 +108,9 @@ def test_everybody_has_its_part_of_the_model_and_a_bank_asks_for_scores_by_it(
         assert store.exists
         assert store.manifest()["run_id"].startswith(trained.run)
     federation.nodes[BUREAU].operator.type("approve", trained.version)
-    bank = small_data.banks[0]
-    (score,) = federation.nodes[bank.participant_id].operator.ask("score", str(bank.table["enterprise_id"][0]))
+    bank, ids = small_data.banks[0].participant_id, asked_about(small_data)
+    have_consented(federation, registrar_of(small_data), enterprises_of({bank: ids}, tmp_path))
+    (score,) = federation.nodes[bank].operator.ask("score", ids[0])
     assert score["model"] == trained.version
     assert not score["missing_departments"]
 
@@ -129,9 +136,8 @@ def test_a_department_killed_in_an_import_serves_by_the_old_records_or_the_new_o
     federation.start([name])
     federation.wait_until_ready([name])
     assert operator.ask("status")["records"] in (rows, rows - 1)
-    bank = small_data.banks[0]
-    asked = str(bank.table["enterprise_id"][1])
-    (score,) = federation.nodes[bank.participant_id].operator.ask("score", asked)
+    bank = federation.nodes[small_data.banks[0].participant_id].operator
+    (score,) = bank.ask("score", asked_about(small_data)[1])
     assert not score["missing_departments"]
     operator.type("import", str(new))
     assert operator.ask("status")["records"] == rows - 1
