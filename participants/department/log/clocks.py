@@ -1,7 +1,10 @@
 """This department's clock against those of the other witnesses, so that no wrong clock opens or jams anything unseen.
 
     the bureau shows a checkpoint that this department and others have cosigned within the last seconds
-    ahead = own time - median of the others' times            each is in the cosignature, and signed with it
+    ahead = own time - middle of the others' times            each is in the cosignature, and signed with it
+
+Of an even number of others the nearer of the two in the middle counts: a mean of two is nobody's time, and one that
+lies could move it.
 
 A department whose clock is more than five minutes off says so (an alarm, `/readyz`, `witness status`) and answers
 nothing, until a later checkpoint shows the clocks to agree. The bureau cannot make the times up; it could show an old
