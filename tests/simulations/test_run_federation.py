@@ -45,6 +45,7 @@ def three_and_two(tmp_path_factory: pytest.TempPathFactory) -> FoundedFederation
     return found(SmallFederation(departments=3).make(), tmp_path_factory.mktemp("flower"))
 
 
+@pytest.mark.slow
 def test_a_run_on_flowers_own_daemons(three_and_two: FoundedFederation) -> None:
     settings = replace(SETTINGS, maximum_rounds=2)
     here = run_federation(three_and_two, plan_run(three_and_two, settings, purpose="both engines"))

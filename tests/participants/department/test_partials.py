@@ -94,7 +94,7 @@ def test_a_bank_exchanges_an_enterprise_at_one_department_only_where_masks_are_n
 def test_a_batch_over_fewer_departments_than_are_set_is_refused(rehearsal: OnlineRehearsal) -> None:
     ids, last = [rehearsal.enterprise(rehearsal.unused())], rehearsal.drawn.departments[-1]
     config = rehearsal.home(rehearsal.drawn.departments[2]).directory / CONFIG_FILE
-    config.write_text("minimum_departments = 4\n")
+    config.write_text("minimum_departments = 4\nscores_of_many = true\n")
     fewer = {name: ids for name in rehearsal.drawn.departments if name != last}
     try:
         with pytest.raises(ProtectionUnavailable, match="hides too little"):

@@ -7,6 +7,7 @@ import pytest
 from simulations.benchmarks.online import measure_online
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_scores_between_processes_are_timed_and_their_parts_add_up() -> None:
     report = measure_online(departments=3, seconds=1.0, rate=4.0, enterprises=0, one_by_one=4)
